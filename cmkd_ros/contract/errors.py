@@ -22,6 +22,10 @@ class DeviceError(CmkdError):
     """A camera, microphone or Modbus device that does not answer, or answers nonsense. Callers back off and retry."""
 
 
+class RegisterError(CmkdError):
+    """A value that a register cannot hold, or a register that may not be written. Trying again does not help."""
+
+
 class ModelError(CmkdError):
     """A model that does not match its manifest, or a manifest that this version cannot serve."""
 
