@@ -27,7 +27,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Insight:
-    """What a policy believes. Fields are those of msg/Insight.msg; each is (B,), NaN where the policy has no opinion."""
+    """What a policy believes. Fields are those of msg/Insight.msg; each is (B,), NaN where it has no opinion."""
 
     irradiance_w_per_m2: NDArray[np.float64]
     cavitation_probability: NDArray[np.float64]
