@@ -58,7 +58,7 @@ clean:  ## Remove the environment, builds and caches
 define install_package
 	@echo "Installing $(1) into $(VENV)"
 	@rm -rf build *.egg-info
-	@$(INSTALL) $(VENV)/bin/uv pip install --quiet --reinstall-package cmkd_ros "$(1)" \
+	@test -x $(VENV)/bin/uv && $(INSTALL) $(VENV)/bin/uv pip install --quiet --reinstall-package cmkd_ros "$(1)" \
 		|| $(INSTALL) $(VENV)/bin/python -m pip install --quiet "$(1)"
 	@rm -rf build *.egg-info
 endef
