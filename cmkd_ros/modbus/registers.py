@@ -5,7 +5,7 @@ A map is a YAML file in `config/registers`:
 
     description: what device this is
     defaults: {table: holding, word_order: big}    # for every register below; each may say otherwise
-    max_gap: 16                                    # unused words that a block read may run over
+    max_gap: 4                                     # words of no register that a block read may run over; default 0
     registers:
       power_setpoint: {address: 10, type: int32, scale: 0.001, unit: kW, access: rw, low: -10, high: 10}
     writable: [power_setpoint]                     # the allow list: nothing else is ever written
@@ -121,7 +121,7 @@ class RegisterMap:
     description: str = quantity(description="which device, which edition of its manual")
     registers: dict[str, Register] = field(metadata={"description": "name: register"})
     writable: tuple[str, ...] = quantity((), description="registers that may be written: the allow list")
-    max_gap: int = quantity(16, description="unused words that a block read may run over", low=0, high=124)
+    max_gap: int = quantity(0, description="words of no register that a block read may run over", low=0, high=124)
     max_words: int = quantity(125, description="most words in a block read", low=1, high=125)
     write_single: bool = quantity(True, description="one word is written by function 6; false: function 16 only")
     sunspec_model: int = quantity(
