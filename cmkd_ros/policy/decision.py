@@ -6,7 +6,7 @@
     outcome, state = decider.decide(window, state, mode="shadow")
 
 Pure: the same window, state and mode give the same outcome and next state to the bit (but for the measured inference
-time). The state is a flat dict of float64 and int64 arrays with a leading batch axis: `rules.*`, `student.*` (one prefix
+time). The state is a flat dict of float64 and int64 arrays with a leading batch axis: `rules.*`, `student.*` (a prefix
 for each policy) and `override.*`; each array fits msg/NamedArray, so a bag can hold it.
 """
 
