@@ -5,7 +5,7 @@
 it is built. Node settings (periods, devices' file names on this computer) are ROS parameters, not site facts.
 """
 
-from cmkd_ros.site.files import load_site, read_yaml, share
+from cmkd_ros.site.files import load_site, read_yaml, save_site, share
 from cmkd_ros.site.site import Site
 
-__all__ = ["Site", "load_site", "read_yaml", "share"]
+__all__ = ["Site", "load_site", "read_yaml", "save_site", "share"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import sys
 import types
@@ -59,6 +60,12 @@ def load_site(path: str | Path) -> Site:
     if faults:
         raise ConfigurationError(str(path), faults)
     return typing.cast(Site, site)
+
+
+def save_site(site: Site, path: str | Path) -> None:
+    """Write a site as a file that `load_site` reads back as an equal one."""
+    content = json.loads(json.dumps(dataclasses.asdict(site)))  # tuples become lists
+    Path(path).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def build(cls: type, content: Any, where: str, faults: list[str]) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -111,6 +111,20 @@ class Site:
         """UTC nanoseconds -> the farm's local time."""
         utc = datetime.datetime.fromtimestamp(stamp_ns / 1e9, datetime.UTC)
         return utc.astimezone(ZoneInfo(self.location.timezone))
+
+    def at_port(self, port: int) -> Site:
+        """The same simulated farm on other TCP ports: its buses from `port` on, then camera and microphone.
+
+        Lets several simulated farms run on one computer. Raises `ConfigurationError` for a real farm.
+        """
+        if not self.simulated:
+            raise ConfigurationError(f"site {self.name!r}", ["only a simulated farm can move to another port"])
+        buses = tuple(replace(bus, port=port + index) for index, bus in enumerate(self.modbus.buses))
+        camera, microphone = (f"sim://127.0.0.1:{port + len(buses) + index}" for index in range(2))
+        sensors = Sensors(
+            camera=camera if self.sensors.camera else "", microphone=microphone if self.sensors.microphone else ""
+        )
+        return replace(self, modbus=replace(self.modbus, buses=buses), sensors=sensors)
 
     def sha256(self) -> str:
         """A fingerprint of every fact in this site."""

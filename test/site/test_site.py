@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cmkd_ros.contract.errors import ConfigurationError
-from cmkd_ros.site import Site, load_site, share
+from cmkd_ros.site import Site, load_site, save_site, share
 from cmkd_ros.site.sections import Location
 
 SHIPPED = sorted((Path(__file__).parents[2] / "config/sites").glob("*.yaml"))
@@ -100,3 +100,18 @@ def test_the_fingerprint_follows_every_fact(tmp_path):
 def test_a_missing_site_is_a_clear_error():
     with pytest.raises(ConfigurationError, match=r"no_such\.yaml"):
         load_site("no_such")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_saved_site_reads_back_equal(path, tmp_path):
+    site = load_site(path)
+    save_site(site, tmp_path / "copy.yaml")
+    assert load_site(tmp_path / "copy.yaml") == site
+
+
+def test_a_simulated_farm_moves_to_other_ports_and_a_real_one_does_not(tmp_path):
+    moved = load_site("demo").at_port(6000)
+    assert [bus.port for bus in moved.modbus.buses] == [6000]
+    assert (moved.sensors.camera, moved.sensors.microphone) == ("sim://127.0.0.1:6001", "sim://127.0.0.1:6002")
+    with pytest.raises(ConfigurationError, match="only a simulated farm"):
+        load_site(written(tmp_path, simulated=False)).at_port(6000)
