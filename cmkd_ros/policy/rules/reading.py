@@ -57,7 +57,7 @@ def full_light(site: Site) -> float:
 
 
 def read(window: Window, site: Site) -> Reading:
-    """Take the facts out of a window. A reading that is stale, not finite or out of its channel's range is not known."""
+    """Take the facts out of a window. A reading that is stale, not finite or out of its range is not known."""
     now = _possible(window.latest, window.now_mask)
 
     def channel(name: str) -> Values:
