@@ -53,9 +53,7 @@ class FarmNode(LifecycleNode, Generic[S]):
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(HOUSEKEEPING_S, self._housekeeping, clock=self.steady_clock)
         self._jumps = self.get_clock().create_jump_callback(
-            JumpThreshold(
-                min_forward=None, min_backward=Duration(seconds=-BACKWARD_JUMP_S), on_clock_change=False
-            ),
+            JumpThreshold(min_forward=None, min_backward=Duration(seconds=-BACKWARD_JUMP_S), on_clock_change=False),
             post_callback=self._jumped_back,
         )
 
