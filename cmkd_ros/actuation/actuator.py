@@ -177,9 +177,8 @@ class Actuator:
     def status(self, now_ns: int, monotonic_s: float) -> Status:
         """How this actuator is, from what was asked to what the device says."""
         answer, last = self._answer, self._last
-        gone = last is not None and monotonic_s - self._answered_s > self._gateway_wall_s
-        if self._begun and monotonic_s - self._begun[1] < self._gateway_wall_s and answer is None:
-            gone = False  # it has hardly been asked
+        asked_s = self._begun[1] if self._begun else monotonic_s
+        gone = last is not None and monotonic_s - max(self._answered_s, asked_s) > self._gateway_wall_s
         limit = self._limit or (answer.limited_by if answer else "") or self._refusal[0]
         reasons = [
             "the gateway does not answer" if gone else "",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A watchdog on two clocks: too old in ROS time, or too long silent in monotonic time, so a stopped /clock is caught too."""
+"""A watchdog on two clocks, ROS age and monotonic silence, so that a stopped /clock is noticed too."""
 
 from __future__ import annotations
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rclpy glue: start-up, parameters, message encoding, QoS, diagnostics, the time synchroniser. Only here and in nodes."""
+"""rclpy glue: start-up, parameters, message encoding, QoS, diagnostics, synchroniser. Only `bringup` imports no ROS."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def state_folder(name: str) -> Path:
-    """A folder for this farm's state, made if need be: $XDG_STATE_HOME/cmkd_ros/<name>, by default in ~/.local/state."""
+    """A folder for one farm's state, made if need be: cmkd_ros/<name> in $XDG_STATE_HOME, by default ~/.local/state."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     folder = Path(base) / "cmkd_ros" / name
     folder.mkdir(parents=True, exist_ok=True)

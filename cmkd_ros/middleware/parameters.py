@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ROS parameters from a dataclass of `contract.quantities`: declared, described, range-checked, rebuilt on every change."""
+"""ROS parameters from a dataclass of `contract.quantities`: declared, described, checked, rebuilt on every change."""
 
 from __future__ import annotations
 

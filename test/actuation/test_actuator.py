@@ -122,6 +122,7 @@ def test_stale_commands_give_way_to_the_safe_programme(name):
         proposal = actuator.step(at(second), float(second))
         assert proposal.source == "SAFE_PROGRAMME"
     assert proposal.value == pytest.approx(programme(name, 19.0))
+    actuator.answer(Answer(True, proposal.value, proposal.value, "", "", True), 19.0)
     status = actuator.status(at(19), 19.0)
     assert (status.mode, status.limited_by) == (SAFE_PROGRAMME, "stale")
     assert actuator.command(command(name, 15.0, 20.0), at(20), 20.0) == "", "and it comes back to a fresh command"
