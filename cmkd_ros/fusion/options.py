@@ -36,7 +36,9 @@ class Options:
     telemetry_span_s: float = quantity(
         60.0, description="readings this far back are interpolated", unit="s", low=2, high=3600
     )
-    market_max_age_s: float = quantity(86400.0, description="of prices and carbon", unit="s", low=1, high=604800)
+    market_max_age_s: float = quantity(
+        604800.0, description="of prices and carbon, which are facts about their hour", unit="s", low=1, high=2678400
+    )
     age_scale: float = quantity(
         1.0,
         description="multiplies every allowed age, the meters' too: for a clock faster than the wall's",
