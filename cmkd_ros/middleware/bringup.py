@@ -41,7 +41,11 @@ class FarmOptions:
     )
     trigger: str = quantity("timer", description="what starts a decision", choices=("timer", "frame"), read_only=True)
     modbus_port: int = quantity(
-        0, description="port of the site's TCP buses; 0: as the site says", low=0, high=65535, read_only=True
+        0,
+        description="moves a simulated site's buses and sensors to ports from here on; 0: as the site file says",
+        low=0,
+        high=65535,
+        read_only=True,
     )
     autostart: bool = quantity(True, description="false: a lifecycle manager starts the nodes", read_only=True)
     use_sim_time: bool = quantity(True, description="time comes from /clock", read_only=True)
@@ -80,12 +84,13 @@ def farm_nodes(site: Site, options: FarmOptions) -> list[NodeSpec]:
     """The farm without its simulated hardware. A sensor that the site file leaves empty has no node here."""
     common = {
         "site": options.site,
+        "modbus_port": options.modbus_port,
         "speed": options.speed,
         "autostart": options.autostart,
         "use_sim_time": options.use_sim_time,
     }
     period = {"period_s": options.working_period_s, "decision_period_s": options.decision_period_s}
-    nodes = [NodeSpec("modbus_node", "modbus", {**common, **period, "modbus_port": options.modbus_port}, STOP_GATEWAY)]
+    nodes = [NodeSpec("modbus_node", "modbus", {**common, **period}, STOP_GATEWAY)]
     nodes += [
         NodeSpec("actuator_node", f"{name}_actuator", {**common, **period, "actuator": name}) for name in ACTION_NAMES
     ]

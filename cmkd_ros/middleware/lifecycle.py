@@ -146,7 +146,8 @@ class FarmNode(LifecycleNode, Generic[S]):
         return TransitionCallbackReturn.SUCCESS  # unconfigured, where it can start again
 
     def _configure(self) -> None:
-        self.site = load_site(self.settings.site)
+        site, port = load_site(self.settings.site), self.settings.modbus_port
+        self.site = site.at_port(port) if port else site
         self.configure()
 
     def _up(self, phase: str, hook: Callable[[], None]) -> TransitionCallbackReturn:

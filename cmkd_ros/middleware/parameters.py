@@ -38,6 +38,13 @@ class NodeSettings:
         read_only=True,
     )
     site: str = quantity("demo", description="site file, or the name of a shipped one", read_only=True)
+    modbus_port: int = quantity(
+        0,
+        description="moves a simulated site's buses and sensors to ports from here on; 0: as the site file says",
+        low=0,
+        high=65535,
+        read_only=True,
+    )
     speed: float = quantity(
         1.0,
         description="seconds of ROS time that pass in a second; wall-clock deadlines follow it",
