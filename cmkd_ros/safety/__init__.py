@@ -6,6 +6,9 @@ each actuator does when nobody decides; `LIMITS` names the limits in their order
 """
 
 from cmkd_ros.safety.envelope import Envelope, Interventions
+from cmkd_ros.safety.explain import Reason, binding, explain
+from cmkd_ros.safety.gatekeeper import Answer, Gatekeeper, Step
+from cmkd_ros.safety.journal import Event
 from cmkd_ros.safety.limits import LIMIT_INDEX, LIMIT_NAMES, LIMITS, ORDER, Limit
 from cmkd_ros.safety.meters import Meters, unmetered
 from cmkd_ros.safety.options import EnvelopeOptions
@@ -13,9 +16,12 @@ from cmkd_ros.safety.programmes import safe_programme
 from cmkd_ros.safety.state import EnvelopeState
 
 __all__ = [
+    "Answer",
     "Envelope",
     "EnvelopeOptions",
     "EnvelopeState",
+    "Event",
+    "Gatekeeper",
     "Interventions",
     "LIMITS",
     "LIMIT_INDEX",
@@ -23,6 +29,10 @@ __all__ = [
     "Limit",
     "Meters",
     "ORDER",
+    "Reason",
+    "Step",
+    "binding",
+    "explain",
     "safe_programme",
     "unmetered",
 ]

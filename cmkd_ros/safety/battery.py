@@ -30,7 +30,7 @@ class BatteryLimits:
 
     def narrow(self, box: Box, readings: Readings, state: EnvelopeState) -> dict[str, Bools]:
         """Apply the limits; returns the latches to keep."""
-        latches = {}
+        latches: dict[str, Bools] = {}
         if readings.lists("battery_temperature_celsius"):
             known = readings.known("battery_temperature_celsius")
             temperature = readings.value("battery_temperature_celsius")
@@ -56,15 +56,13 @@ class BatteryLimits:
         whatever the age of the reading (less than a third of the horizon). Hysteresis keeps a full battery at rest.
         """
         battery, margin = self._battery, self._options.charge_margin_percent
-        charge, known = (
-            readings.value("battery_state_of_charge_percent"),
-            readings.known("battery_state_of_charge_percent"),
-        )
+        charge = readings.value("battery_state_of_charge_percent")
+        known = readings.known("battery_state_of_charge_percent")
         top, bottom = battery.max_state_of_charge_percent, battery.min_state_of_charge_percent
-        full = np.where(known, (charge >= top) | (state.battery_full & (charge > top - margin)), state.battery_full)
-        empty = np.where(
-            known, (charge <= bottom) | (state.battery_empty & (charge < bottom + margin)), state.battery_empty
-        )
+        full = (charge >= top) | (state.battery_full & (charge > top - margin))
+        full = np.where(known, full, state.battery_full)
+        empty = (charge <= bottom) | (state.battery_empty & (charge < bottom + margin))
+        empty = np.where(known, empty, state.battery_empty)
         most = np.where(full | ~known, 0.0, np.maximum(top - charge, 0.0) * self._kw_per_percent)
         least = np.where(empty | ~known, 0.0, np.maximum(charge - bottom, 0.0) * self._kw_per_percent)
         box.narrow(BATTERY, "state_of_charge", -least, most)

@@ -4,9 +4,11 @@
 A thermostat switches its compressor when the setpoint crosses the room's temperature. A setpoint that keeps moving one
 way, or rests, crosses it once at most; so what is bounded is turning back. A reversal is a move against the last
 direction by more than a deadband, which is smaller than a thermostat's own hysteresis. After one, the setpoint may move
-on but not back until the minimum on and off times are over, and there are at most `max_starts_per_hour` reversals (each
-counted as a start) in any hour. Where the site lists `hvac_power_kw`, real starts and stops count instead: no reversal
-before the running or resting time of the compressor itself is over; while that meter is stale, the setpoint is the safe one.
+on but not back until the longer of the minimum on and off times is over, and there are at most `max_starts_per_hour`
+reversals (each counted as a start) in any hour. After a restart the direction is not known, and the setpoint stays.
+
+Where the site lists `hvac_power_kw`, the compressor's own starts are counted instead, and there is no reversal before
+its own minimum running or resting time is over either; while that meter is stale, the setpoint goes to the safe one.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Envelope:
         self._trust = Trust(site, self.options)
         self._people = PeopleLimits(site, self.options)
         self._battery = BatteryLimits(site, self.options)
-        self._pump = PumpLimits(site)
+        self._pump = PumpLimits(site, self.options)
         self._compressor = CompressorLimits(site, self.options)
         self._grid = GridLimits(site, self.options)
         bounds = site.action_bounds()
@@ -70,8 +70,8 @@ class Envelope:
     def reset(self, batch: int, now_s: ArrayLike, applied: ArrayLike | None = None) -> EnvelopeState:
         """The state after a restart: every machine counts as just switched.
 
-        `applied` (B, 5), where known, are the setpoints in force (read back from the devices), so that a restart neither
-        stops a running pump nor blinks the lights; NaN and everything else starts from the safe side.
+        `applied` (B, 5), where known, are the setpoints in force (read back from the devices), so that a restart
+        neither stops a running pump nor blinks the lights; where NaN or out of range, the safe side is assumed.
         """
         now = np.broadcast_to(_time(now_s, np.zeros(1)), (batch,)).copy()
         known = (

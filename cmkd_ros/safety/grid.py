@@ -4,14 +4,14 @@
     grid = other + battery + LED        [kW], import positive
     other = load - PV - (LED power when the load was read)
 
-`load` is the whole site without the battery. Where load and PV are not both known, `grid - battery` of the meters stands for
-`load - PV`. The LED power then is its meter's, or what the setpoint in force at the load's reading time stands for. Pump
-(below 1 kW) and heat pump are not predicted: they show in the next reading of the load, and a margin is kept.
+`load` is the whole site without the battery. Where load and PV are not both known, the meters' `grid - battery` stands
+for `load - PV`. The LED power then is its meter's, or what the setpoint in force at the load's reading time stands for.
+Pump and heat pump are not predicted: they show in the next reading of the load, and a margin is kept.
 
 Too much import: the battery charges less or discharges as far as its own limits allow, and the LEDs are dimmed by the
-rest. Dimmed LEDs stay until there is room for some percent more, so that noise in the load does not make them flicker. Too
-much export: the battery discharges less or charges; LEDs are never raised for it. While the prediction is not known,
-the battery neither charges nor discharges and the LEDs stay at or below their safe intensity.
+rest. Dimmed LEDs stay until there is room for some percent more, so that noise in the load does not make them flicker.
+Too much export: the battery discharges less or charges; LEDs are never raised for it. While the prediction is not
+known, the battery neither charges nor discharges and the LEDs stay at or below their safe intensity.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The limits by name, in their order: where two conflict, the one of the earlier class holds. docs/safety.md has the same list."""
+"""The limits by name, in their order: where two conflict, the earlier class holds. docs/safety.md has the same list."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ LIMITS = (
         "heat",
         "people",
         "degC",
-        "too hot, or the thermometer is stale: valve closed, LEDs capped, cooling not weaker than safe",
+        "too hot, or the thermometer is stale: valve closed, LEDs and setpoint capped",
     ),
     Limit("range", "equipment", "", "lowest and highest value; a pump below its slowest speed is off"),
     Limit("ramp", "equipment", "", "fastest change away from the safe side; towards it is immediate"),
@@ -41,14 +41,12 @@ LIMITS = (
     Limit("pump_min_on", "equipment", "s", "shortest run of the pump"),
     Limit("pump_min_off", "equipment", "s", "shortest pause of the pump"),
     Limit("pump_starts", "equipment", "", "starts of the pump in any hour"),
-    Limit(
-        "compressor", "equipment", "degC", "shortest run and pause of the compressor: the setpoint does not turn back"
-    ),
+    Limit("compressor", "equipment", "degC", "shortest run and pause: the setpoint does not turn back yet"),
     Limit(
         "compressor_starts",
         "equipment",
         "degC",
-        "starts of the compressor in any hour: the setpoint does not turn back",
+        "starts in any hour: the setpoint does not turn back yet",
     ),
     Limit("grid_import", "grid", "kW", "contracted import: the battery helps first, then the LEDs are dimmed"),
     Limit("grid_export", "grid", "kW", "export cap: the battery discharges less or charges"),

@@ -84,7 +84,7 @@ class Readings:
 
 
 def unmetered(site: Site) -> list[str]:
-    """The protections that this site lacks because it lists no meter for them, a plain sentence each, for /diagnostics."""
+    """The protections that this site lacks for want of a listed meter, a plain sentence each, for /diagnostics."""
     missing = [
         (("co2_ppm",), "no CO2 meter: nothing closes the CO2 valve or dims the LEDs when CO2 is dangerous"),
         (("air_temperature_celsius",), "no air thermometer: nothing closes the CO2 valve or dims the LEDs in heat"),
@@ -107,7 +107,5 @@ def unmetered(site: Site) -> list[str]:
             sentences.append("no pump power either: dry running is not noticed at all")
     pairs = ({"load_power_kw", "pv_power_kw"}, {"grid_power_kw", "battery_power_kw"})
     if not any(pair <= set(site.meters) for pair in pairs):
-        sentences.append(
-            "neither load and PV nor grid and battery power: grid import and export limits are not kept here"
-        )
+        sentences.append("neither load and PV nor grid and battery power: the grid limits are not kept here")
     return sentences

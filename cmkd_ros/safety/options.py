@@ -58,8 +58,8 @@ class EnvelopeOptions:
     def for_period(cls, period_s: float) -> EnvelopeOptions:
         """Options for a gateway that polls and steps once every `period_s` seconds of ROS time.
 
-        Whoever knows the period builds the options with it: the gateway at `--speed 60` passes 5.0, a roll-out its step.
-        A proposal and a reading may miss two steps (3 periods); ramps and the battery's horizon follow. Up to 1 s
+        Whoever knows the period builds the options with it: the gateway at `--speed 60` passes 5.0, a roll-out its
+        step. A proposal and a reading may miss two steps (3 periods); ramps and the battery's horizon follow. Up to 1 s
         nothing differs from the defaults.
         """
         base = cls()

@@ -18,9 +18,9 @@ Bools = NDArray[np.bool_]
 
 
 class PeopleLimits:
-    """CO2 too high, CO2 dangerous, and too hot, each with hysteresis; a listed meter that is not known counts as too high.
+    """CO2 too high, CO2 dangerous, and too hot, each with hysteresis; a listed meter that is not known acts like them.
 
-    Unmet is how far the reading itself is above its limit: five actuators can stop adding CO2 and heat, not remove them.
+    Unmet is how far the reading is above its limit: five actuators can stop adding CO2 and heat, not remove them.
     """
 
     def __init__(self, site: Site, options: EnvelopeOptions) -> None:
@@ -29,7 +29,7 @@ class PeopleLimits:
     def narrow(self, box: Box, readings: Readings, state: EnvelopeState) -> dict[str, Bools]:
         """Apply the limits; returns the latches to keep."""
         co2, hvac, options = self._site.co2, self._site.hvac, self._options
-        latches = {}
+        latches: dict[str, Bools] = {}
         if readings.lists("co2_ppm"):
             ppm, known = readings.value("co2_ppm"), readings.known("co2_ppm")
             high = latched(ppm, known, state.co2_high, co2.max_ppm, options.co2_margin * co2.max_ppm)

@@ -39,7 +39,8 @@ def local_hour(site: Site, now_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Local time of day (B,), 0 <= h < 24, at `now_s` (B,) UTC seconds from 1970 to 2100."""
     quarters = (now_s // QUARTER_S).astype(np.int64).tolist()
     offsets = np.array([_utc_offset_s(site.location.timezone, quarter) for quarter in quarters])
-    return ((now_s + offsets) % 86400.0) / 3600.0
+    hour: NDArray[np.float64] = ((now_s + offsets) % 86400.0) / 3600.0
+    return hour
 
 
 def _lit(site: Site, hour: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cmkd_ros.contract.actions import ACTION_INDEX
 from cmkd_ros.safety.box import Box
 from cmkd_ros.safety.meters import Readings
+from cmkd_ros.safety.options import EnvelopeOptions
 from cmkd_ros.safety.state import EnvelopeState, pushed
 from cmkd_ros.site import Site
 
@@ -36,7 +37,7 @@ class Watch:
 class PumpLimits:
     """Everything about the pump but range and ramp. A pump runs at `slowest` or more, or is off."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, options: EnvelopeOptions) -> None:
         self._pump = pump = site.pump
         self.slowest = max(pump.min_speed_percent, 1.0)
         self.metered = bool({"pump_flow_m3_per_h", "pump_suction_pressure_bar"} & set(site.meters))
@@ -45,6 +46,9 @@ class PumpLimits:
         # The last starts of an hour are kept for the minimum irrigation, so that nobody can use them up.
         kept = math.ceil(HOUR_S / pump.irrigation_every_s) if pump.irrigation_on_s > 0 else 0
         self.free_starts = max(pump.max_starts_per_hour - kept, 1)
+        # Irrigation begins early enough to be complete in time in spite of a pause, the ramp and a coarse step.
+        ramp_s = max(pump.irrigation_speed_percent - self.slowest, 0.0) / pump.ramp_percent_per_s
+        self._lead_s = min(pump.min_off_s + ramp_s + options.max_step_s, pump.irrigation_every_s - pump.irrigation_on_s)
         self.irrigation_speed = min(max(pump.irrigation_speed_percent, self.slowest), self.fastest)
 
     def narrow(self, box: Box, readings: Readings, now_s: Floats, state: EnvelopeState) -> dict[str, Any]:
@@ -95,7 +99,7 @@ class PumpLimits:
         pump = self._pump
         if pump.irrigation_on_s <= 0.0:
             return np.zeros(len(now_s), dtype=np.bool_)
-        left = pump.irrigation_on_s - state.watering_s
+        left = pump.irrigation_on_s - state.watering_s + self._lead_s
         return state.irrigating | (now_s - state.irrigated_s + left >= pump.irrigation_every_s)
 
     def _watch(self, readings: Readings, now_s: Floats, state: EnvelopeState, running: Bools) -> Watch:
@@ -130,7 +134,7 @@ class PumpLimits:
     def _since_start(
         self, channel: str, readings: Readings, now_s: Floats, state: EnvelopeState, running: Bools
     ) -> tuple[Bools, Bools]:
-        """Whether the meter is known, and whether it was read while the pump was running (before, low means nothing)."""
+        """Whether the meter is known, and whether it was read since the pump started (before, low means nothing)."""
         known = readings.known(channel)
         return known, known & running & (now_s - readings.age_s(channel) >= state.pump_switch_s)
 
@@ -139,4 +143,5 @@ def then(state: EnvelopeState, moment_s: Floats) -> Floats:
     """LED and pump setpoints (B, 2) that were in force at `moment_s` (B,); the oldest remembered before that."""
     before = state.recent_s <= moment_s[:, None]
     before[:, -1] = True
-    return state.recent[np.arange(len(moment_s)), before.argmax(axis=1)]
+    setpoints: Floats = state.recent[np.arange(len(moment_s)), before.argmax(axis=1)]
+    return setpoints

@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+# The fields that hold moments.
+MOMENTS = (
+    *("recent_s", "pump_switch_s", "pump_starts_s", "pump_lockout_s", "irrigated_s"),
+    *("hvac_reversal_s", "hvac_switch_s", "hvac_starts_s"),
+)
 RECENT = 16  # slots of the last LED and pump setpoints: longer than a reading is old
 
 
@@ -63,10 +68,8 @@ class EnvelopeState:
         """No remembered moment lies in the future: after time jumped back, what was switched then was switched now."""
         if bool((now_s >= self.now_s).all()):
             return self
-        moments = ("recent_s", "pump_switch_s", "pump_starts_s", "pump_lockout_s", "irrigated_s")
-        moments += ("hvac_reversal_s", "hvac_switch_s", "hvac_starts_s")
         changed = {}
-        for name in moments:
+        for name in MOMENTS:
             values = getattr(self, name)
             changed[name] = np.minimum(values, now_s if values.ndim == 1 else now_s[:, None])
         since = self.pump_low_since_s
