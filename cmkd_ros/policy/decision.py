@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from cmkd_ros.contract.actions import ACTION_INDEX, ACTION_NAMES, ACTIONS, SOURCES
 from cmkd_ros.contract.errors import PolicyError
 from cmkd_ros.contract.samples import NANOSECONDS
+from cmkd_ros.contract.telemetry import CHANNEL_NAMES, MARKET_CHANNELS
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.policy.interface import Insight, Policy, State
 from cmkd_ros.site import Site
@@ -29,6 +30,7 @@ from cmkd_ros.site import Site
 RULES, STUDENT, SHADOW = "rules", "student", "shadow"
 MAX_OVERRIDE_S = 86_400.0  # srv/SetOverride
 
+_METERS = np.array([name not in MARKET_CHANNELS for name in CHANNEL_NAMES])  # prices alone are no telemetry
 _POLICY, _OVERRIDE, _SAFE = SOURCES.index("POLICY"), SOURCES.index("OVERRIDE"), SOURCES.index("SAFE_PROGRAMME")
 
 
@@ -145,7 +147,7 @@ class Decider:
 
         `rules` always runs. A policy that raises, or returns something that is not finite or of the wrong shape, is
         replaced by `rules` for the whole batch and keeps its old state; when `rules` fails too, nothing is commanded
-        but overrides. Farms without any telemetry get no command but overrides. Raises what `check_mode` raises.
+        but overrides. Farms without any fresh meter get no command but overrides. Raises what `check_mode` raises.
         """
         self.check_mode(mode)
         proposals: dict[str, NDArray[np.float64]] = {}
@@ -161,7 +163,7 @@ class Decider:
                 failures[name] = str(error) or type(error).__name__
         acting = next(iter(proposals), "") if mode != SHADOW else (RULES if RULES in proposals else "")
 
-        blind = np.asarray(np.isnan(window.latest).all(axis=1))
+        blind = np.asarray(~window.now_mask[:, _METERS].any(axis=1))
         safe_only = np.logical_or(blind, not acting)
         commands = np.full((window.batch, len(ACTIONS)), np.nan)
         if acting:
