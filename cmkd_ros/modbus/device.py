@@ -152,7 +152,7 @@ class Device:
     def _place(self) -> RegisterMap:
         """The map with this device's addresses; a SunSpec device is walked first, again after each failure."""
         if self._placed is None:
-            where = f"{self.name} on {self._bus.name} ({self._bus.place}) unit {self.unit}"
+            where = f"{self._bus.name} ({self._bus.place}) unit {self.unit}"
             self._placed = sunspec.locate(
                 self.map, lambda address, count: self._bus.read(self.unit, "holding", address, count), where
             )
@@ -183,11 +183,12 @@ class Device:
         now_s = self._clock()
         if not urgent and not self.backoff.ready(now_s):
             raise DeviceError(
-                f"{self.health.last_error or self.name} (next try in {self.backoff.next_try_s - now_s:.1f} s)"
+                f"{self.health.last_error} (next try in {self.backoff.next_try_s - now_s:.1f} s)"
             )
         try:
             result = work()
         except DeviceError as error:
+            error.args = (f"{self.name}: {error}",)
             lives = isinstance(error, Refusal) and error.permanent
             self.health = replace(self.health, connected=lives, last_error=str(error), failed=self.health.failed + 1)
             if not lives:

@@ -69,7 +69,7 @@ class BusLine:
             device = self._devices[name]
             if down:
                 device.lost(down)
-                readings.faults[name] = str(down)
+                readings.faults[name] = f"not asked, its bus is down: {down}"
                 continue
             try:
                 self._read(device, wired, now_ns, readings)
