@@ -16,11 +16,24 @@ from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 
-from cmkd_ros import msg
 from cmkd_ros.contract.actions import ACTIONS, SOURCES
 from cmkd_ros.contract.samples import NANOSECONDS, AudioChunk, Command, Frame, Market, Telemetry
 from cmkd_ros.contract.student import MODALITIES
 from cmkd_ros.contract.telemetry import CHANNEL_NAMES
+from cmkd_ros.msg import (
+    ActuatorCommand,
+    ActuatorState,
+    Decision,
+    Forecast,
+    Insight,
+    Modality,
+    NamedArray,
+    Proposal,
+    Window,
+)
+from cmkd_ros.msg import AudioChunk as AudioChunkMessage
+from cmkd_ros.msg import Market as MarketMessage
+from cmkd_ros.msg import Telemetry as TelemetryMessage
 
 SKY_FRAME, MICROPHONE_FRAME = "sky_camera_optical_frame", "pump_microphone"
 
@@ -43,17 +56,17 @@ def camera_info(frame: Frame, frame_id: str = SKY_FRAME) -> CameraInfo:
     return _stamped(CameraInfo(height=height, width=width), frame.stamp_ns, frame_id)
 
 
-def audio(chunk: AudioChunk, frame_id: str = MICROPHONE_FRAME) -> msg.AudioChunk:
+def audio(chunk: AudioChunk, frame_id: str = MICROPHONE_FRAME) -> AudioChunkMessage:
     """`AudioChunk` -> cmkd_ros/AudioChunk."""
-    message = msg.AudioChunk(
+    message = AudioChunkMessage(
         rate_hz=int(chunk.rate_hz), channels=chunk.samples.shape[1], samples=_packed("h", chunk.samples)
     )
     return _stamped(message, chunk.stamp_ns, frame_id)
 
 
-def telemetry(sample: Telemetry) -> msg.Telemetry:
+def telemetry(sample: Telemetry) -> TelemetryMessage:
     """`Telemetry` -> cmkd_ros/Telemetry. A channel that is missing is NaN."""
-    message = msg.Telemetry(
+    message = TelemetryMessage(
         **{name: float(sample.values.get(name, np.nan)) for name in CHANNEL_NAMES},
         import_price_ahead_eur_per_kwh=_floats(sample.import_price_ahead_eur_per_kwh),
         feed_in_price_ahead_eur_per_kwh=_floats(sample.feed_in_price_ahead_eur_per_kwh),
@@ -64,9 +77,9 @@ def telemetry(sample: Telemetry) -> msg.Telemetry:
     return _stamped(message, sample.stamp_ns)
 
 
-def market(sample: Market, source: str) -> msg.Market:
+def market(sample: Market, source: str) -> MarketMessage:
     """`Market` -> cmkd_ros/Market. `source` is tariff, file or simulator."""
-    message = msg.Market(
+    message = MarketMessage(
         start=time(sample.start_ns),
         step_s=float(sample.step_s),
         import_price_eur_per_kwh=_doubles(sample.import_price_eur_per_kwh),
@@ -77,9 +90,9 @@ def market(sample: Market, source: str) -> msg.Market:
     return _stamped(message, sample.stamp_ns)
 
 
-def command(sample: Command) -> msg.ActuatorCommand:
+def command(sample: Command) -> ActuatorCommand:
     """`Command` -> cmkd_ros/ActuatorCommand."""
-    message = msg.ActuatorCommand(
+    message = ActuatorCommand(
         actuator=sample.actuator,
         value=float(sample.value),
         source=SOURCES.index(sample.source),
@@ -88,26 +101,24 @@ def command(sample: Command) -> msg.ActuatorCommand:
     return _stamped(message, sample.stamp_ns)
 
 
-def actuator_state(status: Any, stamp_ns: int) -> msg.ActuatorState:
+def actuator_state(status: Any, stamp_ns: int) -> ActuatorState:
     """`actuation.Status` -> cmkd_ros/ActuatorState."""
-    fields = {
-        name: getattr(status, name) for name in msg.ActuatorState.get_fields_and_field_types() if name != "header"
-    }
+    fields = {name: getattr(status, name) for name in ActuatorState.get_fields_and_field_types() if name != "header"}
     fields["source"] = SOURCES.index(status.source)
-    return _stamped(msg.ActuatorState(**fields), stamp_ns)
+    return _stamped(ActuatorState(**fields), stamp_ns)
 
 
-def decision(outcome: Any, time_ns: int, reasons: Mapping[str, str], row: int = 0) -> msg.Decision:
+def decision(outcome: Any, time_ns: int, reasons: Mapping[str, str], row: int = 0) -> Decision:
     """`policy.Outcome` -> cmkd_ros/Decision. `reasons` says by policy why it proposes what it does."""
     proposals = [
-        msg.Proposal(
+        Proposal(
             policy=name,
             reason=reasons.get(name, ""),
             **{action.field: float(value) for action, value in zip(ACTIONS, actions[row])},
         )
         for name, actions in outcome.proposals.items()
     ]
-    message = msg.Decision(
+    message = Decision(
         mode=outcome.mode,
         acting_policy=outcome.acting_policy,
         safe_only=bool(outcome.safe_only[row]),
@@ -119,12 +130,12 @@ def decision(outcome: Any, time_ns: int, reasons: Mapping[str, str], row: int = 
     return _stamped(message, time_ns)
 
 
-def insight(believed: Any, window: Any, stamps_ns: Mapping[str, Iterable[int]], row: int = 0) -> msg.Insight:
+def insight(believed: Any, window: Any, stamps_ns: Mapping[str, Iterable[int]], row: int = 0) -> Insight:
     """`policy.Insight`, and the window it was made from, -> cmkd_ros/Insight.
 
     `stamps_ns` gives by modality the samples used (`fusion.Used.stamps_ns`).
     """
-    message = msg.Insight(
+    message = Insight(
         irradiance_w_per_m2=float(believed.irradiance_w_per_m2[row]),
         cavitation_probability=float(believed.cavitation_probability[row]),
         guard_s=float(window.guard_s),
@@ -135,7 +146,7 @@ def insight(believed: Any, window: Any, stamps_ns: Mapping[str, Iterable[int]], 
     )
     for index, name in enumerate(MODALITIES):
         age_s = float(window.ages_s[row, index])
-        modality = msg.Modality(weight=float(believed.weights[row, index]), age_s=age_s, used=bool(np.isfinite(age_s)))
+        modality = Modality(weight=float(believed.weights[row, index]), age_s=age_s, used=bool(np.isfinite(age_s)))
         modality.stamps = [time(stamp) for stamp in stamps_ns.get(name, ())]
         setattr(message, name, modality)
     return _stamped(message, int(window.time_ns[row]))
@@ -143,7 +154,7 @@ def insight(believed: Any, window: Any, stamps_ns: Mapping[str, Iterable[int]], 
 
 def window(
     arrays: Mapping[str, NDArray[Any]], frames: Iterable[Frame], stamp_ns: int, step_s: float, **facts: str
-) -> msg.Window:
+) -> Window:
     """Named arrays and frames -> cmkd_ros/Window. `facts` are mode, site_sha256 and model_sha256.
 
     Integer arrays travel as integers, all others as floats, both exactly.
@@ -152,17 +163,17 @@ def window(
     for name, values in arrays.items():
         shape = [int(size) for size in values.shape]
         if np.issubdtype(values.dtype, np.integer):
-            state.append(msg.NamedArray(name=name, shape=shape, integers=_packed("q", values.astype(np.int64))))
+            state.append(NamedArray(name=name, shape=shape, integers=_packed("q", values.astype(np.int64))))
         else:
-            state.append(msg.NamedArray(name=name, shape=shape, floats=_doubles(values)))
-    message = msg.Window(
+            state.append(NamedArray(name=name, shape=shape, floats=_doubles(values)))
+    message = Window(
         channels=list(CHANNEL_NAMES), step_s=float(step_s), state=state, sky=[image(frame) for frame in frames], **facts
     )
     return _stamped(message, stamp_ns)
 
 
-def _forecast(ahead: Any, row: int) -> msg.Forecast:
-    return msg.Forecast(
+def _forecast(ahead: Any, row: int) -> Forecast:
+    return Forecast(
         horizons_s=_doubles(ahead.horizons_s), quantiles=_doubles(ahead.quantiles), values=_doubles(ahead.values[row])
     )
 
@@ -175,7 +186,7 @@ def _stamped(message: Any, stamp_ns: int, frame_id: str = "") -> Any:
 
 def _packed(code: str, values: NDArray[Any]) -> array.array[Any]:
     packed = array.array(code)
-    packed.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    packed.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return packed
 
 
