@@ -90,7 +90,7 @@ class Observer:
             rclpy.try_shutdown(context=self._context)
 
     def latest(self) -> dict[str, Any]:
-        """telemetry, insight, decision, by actuator commands and states (each None until heard), recent interventions."""
+        """telemetry, insight, decision, commands and states by actuator, recent interventions; None until heard."""
         with self._lock:
             return {
                 **{name: last or None for name, last in self._last.items()},
@@ -100,7 +100,7 @@ class Observer:
             }
 
     def nodes(self, wait_s: float = 0.0) -> list[dict[str, Any]]:
-        """After listening for `wait_s` more: name, pid, lifecycle state, level (ok, warn, error), message, values, and age_s of the last report.
+        """After listening for `wait_s`: name, pid, state, level (ok, warn, error), message, values, age_s of the report.
 
         Nodes report once a second, so a new observer knows them all after little more than that. A node that was killed
         or frozen shows by its age. `parts` are the devices of the gateway.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import itertools
 import math
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def read_market(path: Path, site: Site, now_ns: int) -> Market:
         for name in MARKET_CHANNELS
         if name in columns
     }
-    steps = [after - before for before, after in zip(starts, starts[1:])]
+    steps = [after - before for before, after in itertools.pairwise(starts)]
     step_ns = min(steps, default=HOUR_NS)
     if not faults and (step_ns <= 0 or any(step % step_ns for step in steps)):
         faults.append(f"the column {_START!r} must rise in equal steps (steps may be left out)")
