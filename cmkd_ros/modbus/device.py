@@ -182,9 +182,7 @@ class Device:
     def _attempt(self, work: Callable[[], _T], urgent: bool) -> _T:
         now_s = self._clock()
         if not urgent and not self.backoff.ready(now_s):
-            raise DeviceError(
-                f"{self.health.last_error} (next try in {self.backoff.next_try_s - now_s:.1f} s)"
-            )
+            raise DeviceError(f"{self.health.last_error} (next try in {self.backoff.next_try_s - now_s:.1f} s)")
         try:
             result = work()
         except DeviceError as error:

@@ -39,7 +39,9 @@ class Unit:
     delays_s: list[float] = field(default_factory=list)  # how late the next answers are
     damage: int = -1  # flip a bit of this byte of every answer
 
-    async def action(self, function: int, start: int, address: int, count: int, current: list, values) -> ExcCodes | None:
+    async def action(
+        self, function: int, start: int, address: int, count: int, current: list, values
+    ) -> ExcCodes | None:
         if values is None and function in (5, 6, 15, 16):
             return None  # pymodbus reads a written register for its answer
         self.requests.append((function, address, count))
@@ -49,14 +51,25 @@ class Unit:
         if any(place not in words for place in range(address, address + count)):
             return ExcCodes.ILLEGAL_ADDRESS
         if values is None:
-            current[address - start : address - start + count] = [words[place] for place in range(address, address + count)]
+            current[address - start : address - start + count] = [
+                words[place] for place in range(address, address + count)
+            ]
         elif not self.ignores_writes:
             words.update(enumerate(values, address))
         return None
 
+    def device(self) -> SimDevice:
+        """It for pymodbus, which refuses addresses far from those that have a word by itself."""
+        places = [*self.holding, *self.input] or [0]
+        first, last = min(places), max(places)
+        words = SimData(first, count=min(last + 100, 65535) - first, values=0, datatype=DataType.REGISTERS)
+        return SimDevice(self.number, [words], action=self.action)
+
     def fill(self, register_map: RegisterMap, **values: float | str) -> None:
         """Every register of the map, 0 where no value is given."""
-        exponents = {name: float(value) for name, value in values.items() if register_map.registers[name].type == "sunssf"}
+        exponents = {
+            name: float(value) for name, value in values.items() if register_map.registers[name].type == "sunssf"
+        }
         for register in register_map.registers.values():
             exponent = exponents.get(register.scale_register, 0.0)
             words = [0] * register.length
@@ -120,7 +133,9 @@ class Plant:
     def section(self, name: str = "bus", **settings) -> sections.Bus:
         settings = {"timeout_s": TIMEOUT_S, "retries": 1, **settings}
         if self.wire:
-            return sections.Bus(name=name, transport="rtu", device=self.wire.master_end, baud_rate=115200, parity="N", **settings)
+            return sections.Bus(
+                name=name, transport="rtu", device=self.wire.master_end, baud_rate=115200, parity="N", **settings
+            )
         return sections.Bus(name=name, transport="tcp", host="127.0.0.1", port=self.port, **settings)
 
     def start(self, devices: list[SimDevice] | None = None) -> None:
@@ -144,8 +159,7 @@ class Plant:
             self.wire.close()
 
     async def _start(self, devices: list[SimDevice] | None) -> None:
-        whole = SimData(0, count=65535, values=0, datatype=DataType.REGISTERS)
-        devices = devices or [SimDevice(unit.number, [whole], action=unit.action) for unit in self.units.values()]
+        devices = devices or [unit.device() for unit in self.units.values()]
         if self.wire:
             self._server = ModbusSerialServer(
                 devices, port=self.wire.device_end, baudrate=115200, parity="N", stopbits=2, trace_packet=self._answer

@@ -37,7 +37,9 @@ def test_the_four_tables(plant, bus_of):
     assert bus.read(1, "holding", 1, 2) == [11, 12]
     assert bus.read(1, "input", 1, 2) == [21, 22]
     switch = Register(name="switch", address=3, type="bool", table="coil", access="rw")
-    device = Device(bus, 1, RegisterMap(name="m", description="", registers={"switch": switch}, writable=("switch",)), "d")
+    device = Device(
+        bus, 1, RegisterMap(name="m", description="", registers={"switch": switch}, writable=("switch",)), "d"
+    )
     assert device.write("switch", 1) == 1 and bus.read(1, "coil", 1, 3) == [1, 1, 1]
 
 
@@ -55,7 +57,9 @@ def test_one_word_goes_by_function_6_or_16_as_the_map_says(plant, bus_of):
 def test_a_refusal_is_not_asked_twice_and_says_what_to_do(plant, bus_of):
     unit = plant.unit(1)
     plant.start()
-    with pytest.raises(Refusal, match=r"unit 1: reading holding 7\.\.8: exception 2, .*compare map and manual") as raised:
+    with pytest.raises(
+        Refusal, match=r"unit 1: reading holding 7\.\.8: exception 2, .*compare map and manual"
+    ) as raised:
         bus_of(retries=3).read(1, "holding", 7, 2)
     assert raised.value.permanent and len(unit.requests) == 1
 

@@ -167,12 +167,12 @@ def test_a_silent_device_costs_a_timeout_now_and_then_and_comes_back(farm, plant
     assert len(pump.requests) == 2 and time.monotonic() - begun < 0.5  # it rests, and the others do not wait for it
 
     asked = []
-    for second in range(1, 31):
+    for second in range(1, 18):
         clock.now_s += 1
         before = len(pump.requests)
         farm.poll(now_ns)
         asked += [second] * (len(pump.requests) - before)
-    assert asked == [1, 2, 4, 8, 16, 26]  # after 0.5, 1, 2, 4, 8 and at most 10 s, once each
+    assert asked == [1, 2, 4, 8, 16]  # after 0.5, 1, 2, 4, 8 s, once each
 
     pump.silent = False
     clock.now_s += 10
@@ -190,13 +190,13 @@ def test_the_whole_bus_gone_and_back(farm, plant, clock):
     assert farm.poll(now_ns).faults == {}
     plant.stop()
     begun = time.monotonic()
-    for _ in range(2):
-        clock.now_s += 1
-        readings = farm.poll(now_ns)
-        assert readings.values == {} and readings.faults.keys() == {"pump", "battery", "meter", "inverter"}
-    assert time.monotonic() - begun < 6
+    readings = farm.poll(now_ns)
+    assert readings.values == {} and readings.faults.keys() == {"pump", "battery", "meter", "inverter"}
+    assert time.monotonic() - begun < 3
+    begun = time.monotonic()
+    assert farm.poll(now_ns).faults.keys() == readings.faults.keys() and time.monotonic() - begun < 0.1
     assert not any(health.connected for health in farm.health().values())
-    with pytest.raises(DeviceError, match="pump: bus .* unit 4: writing holding 4"):
+    with pytest.raises(DeviceError, match=r"pump: bus .* unit 4: writing holding 4"):
         farm.write("pump", 10, urgent=True)
     plant.start()
     clock.now_s += 10
@@ -223,7 +223,9 @@ def test_the_wrong_word_order_is_noticed(farm, plant, site_of, tmp_path):
         "registers: {power: {address: 0, type: int32, scale: 0.001, unit: kW, low: -100, high: 100}}\n"
     )
     assert source[0].registers["power"].word_order == "little"
-    wrong = sections.Device(name="battery", bus="bus", unit_id=2, map=str(path), telemetry={"battery_power_kw": "power"})
+    wrong = sections.Device(
+        name="battery", bus="bus", unit_id=2, map=str(path), telemetry={"battery_power_kw": "power"}
+    )
     farm.close()
     fieldbus = Fieldbus(site_of([plant.section()], [wrong]))
     readings = fieldbus.poll(now_ns)
@@ -271,7 +273,7 @@ def test_heartbeats_go_on_from_where_they_stood_and_wrap(farm, plant):
 def test_damaged_answers_never_become_values(farm, plant, clock):
     if plant.transport == "tcp":
         pytest.skip("Modbus TCP has no checksum of its own: TCP's does the work")
-    for damage in range(8):
+    for damage in (0, 1, 2, 5):  # unit, function, count, data
         plant.unit(1).damage = damage
         clock.now_s += 20
         readings = farm.poll(now_ns)
@@ -305,7 +307,7 @@ def test_a_dead_bus_does_not_hold_up_another(farm, plant, second_plant, site_of)
     second_plant.start()
     co2 = sections.Device(name="co2", bus="other", unit_id=1, map="demo_co2", telemetry={"co2_ppm": "co2"})
     farm.close()
-    plant.units[4].silent = plant.units[2].silent = plant.units[3].silent = plant.units[1].silent = True
+    plant.units[4].silent = plant.units[2].silent = True
     fieldbus = Fieldbus(site_of([plant.section(), second_plant.section("other")], [*ALL, co2]))
     dead, living = fieldbus.lines
     thread = threading.Thread(target=dead.poll, args=(now_ns,))
@@ -332,6 +334,8 @@ def test_a_poll_takes_milliseconds(farm, plant, site_of):
         assert farm.poll(now_ns).faults == {}
         took.append(time.monotonic() - begun)
     latency = farm.health()["pump"].latency_s
-    print(f"{plant.transport}: 4 devices polled in {1e3 * statistics.median(took):.1f} ms, one in {1e3 * latency:.1f} ms")
+    print(
+        f"{plant.transport}: 4 devices polled in {1e3 * statistics.median(took):.1f} ms, one in {1e3 * latency:.1f} ms"
+    )
     farm.close()
     assert 0 < latency < statistics.median(took) < 0.2

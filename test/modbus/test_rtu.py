@@ -130,7 +130,13 @@ def test_a_recorded_answer_over_a_serial_line(recorded, damage):
     thread.start()
     bus = Bus(
         sections.Bus(
-            name="line", transport="rtu", device=os.ttyname(slave), parity="N", baud_rate=115200, timeout_s=0.15, retries=0
+            name="line",
+            transport="rtu",
+            device=os.ttyname(slave),
+            parity="N",
+            baud_rate=115200,
+            timeout_s=0.15,
+            retries=0,
         )
     )
     try:
