@@ -48,7 +48,7 @@ class _Scene:
         index, meter = CHANNEL_NAMES.index(channel), self.envelope.site.meters.get(channel)
         value, age, name = self.values[index], self.ages_s[index], CHANNEL[channel].description
         oldest = max(meter.max_age_s if meter else 0.0, self.envelope.options.meter_age_floor_s)
-        if not np.isfinite(value) or not CHANNEL[channel].low <= value <= CHANNEL[channel].high:
+        if not (np.isfinite(value) and np.isfinite(age)) or not CHANNEL[channel].low <= value <= CHANNEL[channel].high:
             return f"{name} is not known"
         if not -self.envelope.options.future_tolerance_s <= age <= oldest:
             return f"{name} was read {age:.0f} s ago (at most {oldest:g} s)"

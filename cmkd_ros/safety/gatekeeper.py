@@ -213,7 +213,8 @@ class Gatekeeper:
         for name, held in self._held.items():
             index = ACTION_INDEX[name]
             values[0, index] = held.value
-            if not why and monotonic_s - held.heard_s <= self.options.silence_s:
+            silent = monotonic_s - held.heard_s > self.options.silence_s
+            if not why and not silent:
                 ages[0, index] = (now_ns - held.stamp_ns) / NANOSECONDS
         return why, values, ages
 
