@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ROS needs to find in the environment, filled in where nobody has set it, and where the nodes' executables lie."""
+"""What ROS needs to find in the environment, filled in where nobody set it, and where the executables lie."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from cmkd_ros.site import share
 def prepare() -> None:
     """Complete this process's environment, before anything imports rclpy; children inherit it.
 
-    On a sourced ROS 2 nothing changes but discovery and transport, which default to this machine only: a farm of several
-    hosts sets ROS_AUTOMATIC_DISCOVERY_RANGE and FASTRTPS_DEFAULT_PROFILES_FILE itself.
+    On a sourced ROS 2 nothing changes but discovery and transport, which default to this machine only: a farm of
+    several hosts sets ROS_AUTOMATIC_DISCOVERY_RANGE and FASTRTPS_DEFAULT_PROFILES_FILE itself.
     """
     bin_folder = str(Path(sys.executable).parent)
     if bin_folder not in os.environ.get("PATH", "").split(os.pathsep):
@@ -35,4 +35,6 @@ def executable(name: str) -> Path:
         path = prefix / "lib" / "cmkd_ros" / name
         if path.exists():
             return path
-    raise ConfigurationError(f"executable {name}", [f"not in lib/cmkd_ros of {', '.join(map(str, prefixes)) or 'nowhere'}"])
+    raise ConfigurationError(
+        f"executable {name}", [f"not in lib/cmkd_ros of {', '.join(map(str, prefixes)) or 'nowhere'}"]
+    )

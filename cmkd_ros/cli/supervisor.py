@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps programs running where ROS's own launch is not installed: starts them, restarts what dies, stops them in order."""
+"""Keeps programs running where ROS's own launch is not installed: starts, restarts what dies, stops in order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Running:
 
 
 class Supervisor:
-    """Runs programs, each in a session of its own, so that a Ctrl-C reaches the supervisor alone and stopping has an order.
+    """Runs programs, each in its own session: a Ctrl-C reaches the supervisor alone, and stopping has an order.
 
     Should the supervisor itself be killed, the kernel sends each program SIGTERM (setpriv, where util-linux has it).
     All methods are called from one thread: the kernel's signal is tied to the thread that started the program.

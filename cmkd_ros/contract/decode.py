@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one decoder: a message-shaped object, live or from a bag, to a sample. It reads field names and knows no library."""
+"""The one decoder: a message-shaped object, live or from a bag, to a sample. Reads field names, knows no library."""
 
 from __future__ import annotations
 

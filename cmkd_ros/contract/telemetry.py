@@ -50,7 +50,9 @@ CHANNELS = (
     Channel("air_temperature_celsius", "degC", -40.0, 80.0, "air temperature in the growing room"),
     Channel("relative_humidity_percent", "%", 0.0, 100.0, "relative humidity in the growing room"),
     Channel("co2_ppm", "ppm", 0.0, 50_000.0, "CO2 mole fraction in the growing room"),
-    Channel("canopy_light_umol_per_m2_s", "umol/m2/s", 0.0, 5_000.0, "photosynthetic photon flux density at the canopy"),
+    Channel(
+        "canopy_light_umol_per_m2_s", "umol/m2/s", 0.0, 5_000.0, "photosynthetic photon flux density at the canopy"
+    ),
     Channel("outdoor_temperature_celsius", "degC", -60.0, 70.0, "outdoor air temperature"),
     Channel("outdoor_humidity_percent", "%", 0.0, 100.0, "outdoor relative humidity"),
     Channel("wind_speed_m_per_s", "m/s", 0.0, 100.0, "wind speed"),

@@ -43,7 +43,9 @@ class Photovoltaics(Section):
 
     peak_power_kw: float = quantity(30.0, description="power at standard test conditions", unit="kW", low=0, high=1e5)
     tilt_deg: float = quantity(15.0, description="0 flat, 90 vertical", unit="deg", low=0, high=90)
-    azimuth_deg: float = quantity(180.0, description="clockwise from north; 180 faces south", unit="deg", low=0, high=360)
+    azimuth_deg: float = quantity(
+        180.0, description="clockwise from north; 180 faces south", unit="deg", low=0, high=360
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,9 @@ class Pump(Section):
     """The irrigation pump. It waters the crop, and dies of dry running, cavitation and too many starts."""
 
     rated_power_kw: float = quantity(0.75, description="electrical power at full speed", unit="kW", low=0.01, high=1e3)
-    min_speed_percent: float = quantity(30.0, description="slowest running speed; below it, it is off", unit="%", low=0, high=100)
+    min_speed_percent: float = quantity(
+        30.0, description="slowest running speed; below it, it is off", unit="%", low=0, high=100
+    )
     max_speed_percent: float = quantity(100.0, description="fastest speed", unit="%", low=1, high=100)
     max_speed_unmetered_percent: float = quantity(
         90.0, description="fastest speed where neither flow nor pressure is metered", unit="%", low=1, high=100
@@ -87,13 +91,19 @@ class Pump(Section):
     dry_run_power_fraction: float = quantity(
         0.5, description="dry when power falls below this share of rated power x speed cubed", low=0, high=1
     )
-    dry_run_delay_s: float = quantity(5.0, description="how long before the dry-run limit trips", unit="s", low=0, high=300)
+    dry_run_delay_s: float = quantity(
+        5.0, description="how long before the dry-run limit trips", unit="s", low=0, high=300
+    )
     dry_run_lockout_s: float = quantity(300.0, description="pause after a dry-run trip", unit="s", low=0, high=86400)
-    min_flow_m3_per_h: float = quantity(0.2, description="dry below, where flow is metered", unit="m3/h", low=0, high=1e4)
+    min_flow_m3_per_h: float = quantity(
+        0.2, description="dry below, where flow is metered", unit="m3/h", low=0, high=1e4
+    )
     min_suction_pressure_bar: float = quantity(
         -0.4, description="cavitation interlock, where suction pressure is metered", unit="bar", low=-1, high=100
     )
-    irrigation_on_s: float = quantity(60.0, description="minimum irrigation: running time ...", unit="s", low=0, high=3600)
+    irrigation_on_s: float = quantity(
+        60.0, description="minimum irrigation: running time ...", unit="s", low=0, high=3600
+    )
     irrigation_every_s: float = quantity(1800.0, description="... at least this often", unit="s", low=60, high=86400)
     irrigation_speed_percent: float = quantity(50.0, description="... at this speed or more", unit="%", low=0, high=100)
 
@@ -103,9 +113,13 @@ class Led(Section):
     """The grow lights."""
 
     power_kw: float = quantity(12.0, description="electrical power at 100 %", unit="kW", low=0.01, high=1e5)
-    efficacy_umol_per_j: float = quantity(2.8, description="photons per electrical energy", unit="umol/J", low=0.5, high=5)
+    efficacy_umol_per_j: float = quantity(
+        2.8, description="photons per electrical energy", unit="umol/J", low=0.5, high=5
+    )
     canopy_area_m2: float = quantity(100.0, description="lit growing area", unit="m2", low=0.1, high=1e6)
-    light_sum_target_mol_per_m2: float = quantity(14.0, description="daily light integral", unit="mol/m2", low=0, high=60)
+    light_sum_target_mol_per_m2: float = quantity(
+        14.0, description="daily light integral", unit="mol/m2", low=0, high=60
+    )
     ramp_percent_per_s: float = quantity(20.0, description="fastest brightening", unit="%/s", low=0.01, high=1000)
     min_dark_h: float = quantity(4.0, description="dark hours a day", unit="h", low=0, high=24)
 
@@ -118,8 +132,12 @@ class Hvac(Section):
     min_on_s: float = quantity(300.0, description="shortest compressor run", unit="s", low=0, high=7200)
     min_off_s: float = quantity(300.0, description="shortest compressor pause", unit="s", low=0, high=7200)
     max_starts_per_hour: int = quantity(6, description="compressor starts in any hour", low=1, high=60)
-    ramp_celsius_per_s: float = quantity(0.1, description="fastest setpoint move away from the safe one", unit="degC/s", low=0.001, high=10)
-    hot_temperature_celsius: float = quantity(32.0, description="too hot: CO2 closed, LEDs capped", unit="degC", low=20, high=60)
+    ramp_celsius_per_s: float = quantity(
+        0.1, description="fastest setpoint move away from the safe one", unit="degC/s", low=0.001, high=10
+    )
+    hot_temperature_celsius: float = quantity(
+        32.0, description="too hot: CO2 closed, LEDs capped", unit="degC", low=20, high=60
+    )
     hot_led_percent: float = quantity(30.0, description="the LEDs' cap then", unit="%", low=0, high=100)
 
 
@@ -128,7 +146,9 @@ class Co2(Section):
     """The CO2 valve from the exhaust to the growing room, where people work."""
 
     max_ppm: float = quantity(1500.0, description="valve closed above", unit="ppm", low=400, high=5000)
-    alarm_ppm: float = quantity(5000.0, description="danger to people: LEDs capped too", unit="ppm", low=1000, high=40000)
+    alarm_ppm: float = quantity(
+        5000.0, description="danger to people: LEDs capped too", unit="ppm", low=1000, high=40000
+    )
     target_ppm: float = quantity(900.0, description="enrichment target in light", unit="ppm", low=300, high=2000)
     ramp_percent_per_s: float = quantity(5.0, description="fastest opening", unit="%/s", low=0.01, high=1000)
 
@@ -154,8 +174,12 @@ class Tariff(Section):
     peak_price_eur_per_kwh: float = quantity(0.36, description="in peak hours", unit="EUR/kWh", low=-5, high=10)
     peak_hours: list[int] = quantity([7, 8, 9, 17, 18, 19, 20], description="local hours at the peak price, 0..23")
     feed_in_price_eur_per_kwh: float = quantity(0.07, description="revenue of export", unit="EUR/kWh", low=-5, high=10)
-    demand_charge_eur_per_kw_month: float = quantity(10.0, description="on the month's highest 15 min", unit="EUR/kW", low=0, high=100)
-    grid_carbon_kg_per_kwh: float = quantity(0.3, description="carbon intensity of the grid", unit="kg/kWh", low=0, high=3)
+    demand_charge_eur_per_kw_month: float = quantity(
+        10.0, description="on the month's highest 15 min", unit="EUR/kW", low=0, high=100
+    )
+    grid_carbon_kg_per_kwh: float = quantity(
+        0.3, description="carbon intensity of the grid", unit="kg/kWh", low=0, high=3
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -214,7 +238,7 @@ class Modbus(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Sensors(Section):
-    """Where sky and sound come from. Empty: this farm has none, or another ROS node (camera_ros, usb_cam) publishes it."""
+    """Where sky and sound come from. Empty: none, or another ROS node (camera_ros, usb_cam) publishes it."""
 
     camera: str = quantity("", description="device (0, /dev/video0), file, rtsp:// or http:// URL, or sim://HOST:PORT")
     microphone: str = quantity("", description="device name or number, file, or sim://HOST:PORT")

@@ -16,7 +16,12 @@ def image(pixels, encoding, padding=0):
     height, width, channels = pixels.shape
     rows = np.pad(pixels.reshape(height, -1), ((0, 0), (0, padding)))
     return SimpleNamespace(
-        header=HEADER, height=height, width=width, encoding=encoding, step=width * channels + padding, data=rows.tobytes()
+        header=HEADER,
+        height=height,
+        width=width,
+        encoding=encoding,
+        step=width * channels + padding,
+        data=rows.tobytes(),
     )
 
 

@@ -72,4 +72,6 @@ def test_a_published_message_has_a_header_and_no_field_without_a_unit(path):
     }  # fmt: skip
     for kind, name in declared(path.name):
         if kind.startswith("float64"):
-            assert name.endswith((*units, "_per_kwh")) or name in unitless, f"{path.name}: {name} has no unit in its name"
+            assert name.endswith((*units, "_per_kwh")) or name in unitless, (
+                f"{path.name}: {name} has no unit in its name"
+            )

@@ -43,7 +43,12 @@ def test_all_faults_are_listed_at_once_with_their_places(tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         load_site(path)
     said = str(caught.value)
-    for fault in ("battery.capacity: unknown", "latitude_deg is 91", "pump.ramp_percent_per_s: needs a float", "colour: unknown"):
+    for fault in (
+        "battery.capacity: unknown",
+        "latitude_deg is 91",
+        "pump.ramp_percent_per_s: needs a float",
+        "colour: unknown",
+    ):
         assert fault in said
 
 
@@ -80,7 +85,10 @@ def test_an_unknown_time_zone_says_what_to_write():
         Location(latitude_deg=0, longitude_deg=0, timezone="Mars/Olympus")
 
 
-@pytest.mark.parametrize(("utc", "local"), [("2026-03-29T00:59", 1), ("2026-03-29T01:00", 3), ("2026-10-25T00:59", 2), ("2026-10-25T01:00", 2)])
+@pytest.mark.parametrize(
+    ("utc", "local"),
+    [("2026-03-29T00:59", 1), ("2026-03-29T01:00", 3), ("2026-10-25T00:59", 2), ("2026-10-25T01:00", 2)],
+)
 def test_local_time_on_both_days_of_change(utc, local):
     site = Site(name="t", location=Location(latitude_deg=52, longitude_deg=4, timezone="Europe/Amsterdam"))
     stamp = datetime.datetime.fromisoformat(utc).replace(tzinfo=datetime.UTC).timestamp()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole farm under test: `cmkd up` in its own DDS domain and ports, and a Modbus client that is not ours to watch it."""
+"""A whole farm under test: `cmkd up` in its own DDS domain and ports, and a Modbus client that is not ours."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -104,7 +105,7 @@ def unsafe(samples: list[tuple[float, dict[str, float]]], speed: float = 1.0) ->
         "valve": site.co2.ramp_percent_per_s,
     }
     found = []
-    for (before_s, before), (after_s, after) in zip(samples, samples[1:], strict=False):
+    for (before_s, before), (after_s, after) in itertools.pairwise(samples):
         for name, (low, high) in bounds.items():
             if not low - 1e-6 <= after[name] <= high + 1e-6:
                 found.append(f"{name} is {after[name]}")

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmkd up`: starts the farm's processes from the one list, restarts what dies, shows it, stops it in order."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import platform
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from cmkd_ros.cli.environment import executable
+from cmkd_ros.cli.supervisor import Program, Supervisor
+from cmkd_ros.cli.tables import farm_view, line
+from cmkd_ros.middleware.bringup import FarmOptions, NodeSpec, composed_node, farm_nodes, simulation_node
+from cmkd_ros.middleware.observer import Observer
+from cmkd_ros.site import Site, load_site, save_site
+
+CHECK_S, LINE_S = 0.25, 5.0
+
+
+def run_farm(
+    options: FarmOptions, modbus_port: int, composed: bool | None, duration_s: float, namespace: str, log_level: str
+) -> bool:
+    """Run a farm until Ctrl-C, SIGTERM or `duration_s` (0: for ever). True when it decided at least once.
+
+    Raises `ConfigurationError` for a site that cannot be used.
+    """
+    site = load_site(options.site)
+    composed = platform.machine() == "aarch64" if composed is None else composed
+    with tempfile.TemporaryDirectory(prefix="cmkd-") as folder:
+        if modbus_port:
+            site = site.at_port(modbus_port)
+            moved = Path(folder) / f"{site.name}.yaml"
+            save_site(site, moved)
+            options = dataclasses.replace(options, site=str(moved))
+        options = dataclasses.replace(options, use_sim_time=site.simulated)
+        specs = [composed_node(options)] if composed else farm_nodes(site, options)
+        if site.simulated:
+            specs.insert(0, simulation_node(options))
+        supervisor = Supervisor([_program(spec, namespace, log_level) for spec in specs])
+        return _watch(supervisor, site, duration_s, namespace)
+
+
+def _program(spec: NodeSpec, namespace: str, log_level: str) -> Program:
+    command = [str(executable(spec.executable)), *spec.arguments(namespace), "--log-level", log_level]
+    return Program(spec.name, command, spec.stop_order)
+
+
+def _watch(supervisor: Supervisor, site: Site, duration_s: float, namespace: str) -> bool:
+    over = False
+
+    def stop(*_: object) -> None:
+        nonlocal over
+        over = True
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    began_s = time.monotonic()
+    decided, notes = False, deque[str](maxlen=20)
+    with Observer(namespace) as observer:
+        try:
+            supervisor.start()
+            with _display(observer, site, notes) as refresh:
+                while not over and (not duration_s or time.monotonic() - began_s < duration_s):
+                    for happened in supervisor.check():
+                        notes.append(happened)
+                        print(happened, file=sys.stderr)
+                    decided = decided or bool(observer.status()["decision"])
+                    refresh()
+                    time.sleep(CHECK_S)
+        finally:
+            supervisor.stop()
+    restarts = sum(entry.restarts for entry in supervisor.running)
+    outcome = f"{restarts} restarts" if decided else "and no decision was taken: see the messages above"
+    print(f"{site.name}: ran {time.monotonic() - began_s:.0f} s, {outcome}", file=sys.stderr)
+    return decided
+
+
+@contextlib.contextmanager
+def _display(observer: Observer, site: Site, notes: deque[str]) -> Iterator[Callable[[], None]]:
+    """A live view on a terminal; elsewhere (a pipe, a log) one line every few seconds."""
+    console = Console()
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            yield lambda: live.update(farm_view(observer.status(), notes, site), refresh=True)
+        return
+    next_s = 0.0
+
+    def write_line() -> None:
+        nonlocal next_s
+        status = observer.status()
+        if status["decision"] and time.monotonic() >= next_s:
+            next_s = time.monotonic() + LINE_S
+            print(line(status), flush=True)
+
+    yield write_line
