@@ -56,8 +56,10 @@ def cloud_state(seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> CloudSt
     )
     slow, fast = smooth(seeds, _COVERAGE_CHANNELS, _COVERAGE_PERIODS_S, time_s).T
     coverage = np.clip(1.9 * (0.7 * slow + 0.3 * fast) - 0.45, 0.0, 1.0)
-    levels, quantiles = _quantiles()
-    return CloudState(shift, np.interp(1.0 - coverage, quantiles, levels) + EDGE * (0.5 - coverage), coverage, wind)
+    # The mean of two even distributions is triangular, so the level above which a share of the sky lies is known.
+    clear = 1.0 - coverage
+    level = np.where(clear < 0.5, np.sqrt(clear / 2.0), 1.0 - np.sqrt(coverage / 2.0))
+    return CloudState(shift, level + EDGE * (0.5 - coverage), coverage, wind)
 
 
 def density(state: CloudState, east_m: NDArray[np.float64], north_m: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -99,12 +101,3 @@ def textures() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         ranks[np.argsort(field, axis=None, kind="stable")] = np.linspace(0.0, 255.0, TILE * TILE)
         made.append(np.rint(ranks.reshape(TILE, TILE)).astype(np.uint8))
     return made[0], made[1]
-
-
-@functools.cache
-def _quantiles() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Levels of the combined texture and the share of the sky below each."""
-    first, second = textures()
-    total = (first.astype(float) + np.roll(second, (TILE // 3, TILE // 5), (0, 1)).astype(float)) / 510.0
-    quantiles = np.linspace(0.0, 1.0, 101)
-    return np.quantile(total, quantiles), quantiles

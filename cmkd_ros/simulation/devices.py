@@ -12,8 +12,9 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
+from pymodbus.exceptions import NoSuchIdException
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
-from pymodbus.simulator import SimDevice
+from pymodbus.simulator import DataType, SimData, SimDevice
 
 from cmkd_ros.contract.errors import DeviceError
 from cmkd_ros.modbus.wiring import wire
@@ -43,6 +44,8 @@ class Devices:
         for bus in site.modbus.buses:
             if not units[bus.name]:
                 continue
+            if all(unit.id != 0 for unit in units[bus.name]):
+                units[bus.name].append(_nobody())
             if bus.transport == "rtu":
                 self._lines.append(_SerialLine(bus, units[bus.name]))
                 continue
@@ -148,6 +151,15 @@ class _SerialLine:
             self._path.unlink()
         for descriptor in (*self._masters, *self._slaves):
             os.close(descriptor)
+
+
+def _nobody() -> SimDevice:
+    """Answers for every unit that is not there: nothing on a serial line, 'no path to it' over TCP."""
+
+    async def absent(*_: object) -> None:
+        raise NoSuchIdException
+
+    return SimDevice(0, SimData(0, count=65_535, datatype=DataType.REGISTERS), action=absent)
 
 
 def _free_port(host: str) -> int:

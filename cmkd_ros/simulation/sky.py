@@ -31,10 +31,11 @@ class Fisheye:
         reach = clouds.HEIGHT_M * np.minimum(np.tan(np.minimum(angle, 1.5)), clouds.MAX_TANGENT)
         unit = reach / np.maximum(radius, 1e-6)
         # Coordinates in a texture repeated three times each way: a look-up that wraps round costs five times as much.
+        # The view reaches less than a tile from the camera, and the drift takes up to one tile away.
         self._maps = [
             (
-                (east * unit / pixel + clouds.TILE).astype(np.float32),
-                (north * unit / pixel + clouds.TILE).astype(np.float32),
+                (east * unit / pixel + 2 * clouds.TILE).astype(np.float32),
+                (north * unit / pixel + 2 * clouds.TILE).astype(np.float32),
             )
             for pixel in clouds.PIXEL_M
         ]
