@@ -153,9 +153,11 @@ class Device:
         """The map with this device's addresses; a SunSpec device is walked first, again after each failure."""
         if self._placed is None:
             where = f"{self._bus.name} ({self._bus.place}) unit {self.unit}"
-            self._placed = sunspec.locate(
-                self.map, lambda address, count: self._bus.read(self.unit, "holding", address, count), where
-            )
+
+            def read(address: int, count: int) -> list[int]:
+                return self._bus.read(self.unit, "holding", address, count, self._retries())
+
+            self._placed = sunspec.locate(self.map, read, where)
         return self._placed
 
     def _fetch(self, names: list[str]) -> tuple[list[Register], dict[str, list[int]]]:

@@ -31,12 +31,17 @@ class Model:
 
 
 def walk(read: Read, where: str) -> list[Model]:
-    """Every model of a device, in its order. Raises `DeviceError` when it has none, or its chain runs off the end."""
+    """Every model of a device, in its order.
+
+    Raises `DeviceError` when it does not answer, has none, or has a chain that runs past the last address.
+    """
     for start in BASES:
         try:
             if read(start, 2) != _MARK:
                 continue
-        except Refusal:
+        except Refusal as error:
+            if not error.permanent:
+                raise
             continue  # no registers there: try the next place
         models: list[Model] = []
         address = start + 2

@@ -23,7 +23,7 @@ from cmkd_ros.modbus.registers import RegisterMap
 from cmkd_ros.site import Site, sections
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "modbus"
-TIMEOUT_S = 0.15
+TIMEOUT_S = 0.12
 
 
 @dataclass

@@ -76,9 +76,9 @@ def test_a_unit_that_is_not_there(plant, bus_of):
 def test_a_late_answer_is_never_taken_for_the_next(plant, bus_of):
     unit = plant.unit(1)
     unit.holding = {0: 1000, 1: 2000}
-    unit.delays_s = [0.20, 0.10]  # the first after the timeout, the one to the retry within it
+    unit.delays_s = [0.26, 0.13]  # the first after the timeout, the one to the retry within it
     plant.start()
-    bus = bus_of()
+    bus = bus_of(timeout_s=0.2)
     assert bus.read(1, "holding", 0, 1) == [1000]
     assert bus.read(1, "holding", 1, 1) == [2000]
 

@@ -186,7 +186,9 @@ def test_a_silent_device_costs_a_timeout_now_and_then_and_comes_back(farm, plant
     assert len(pump.requests) == 3
 
 
-def test_the_whole_bus_gone_and_back(farm, plant, clock):
+def test_the_whole_bus_gone_and_back(farm, plant, clock, site_of):
+    farm.close()
+    farm = Fieldbus(site_of([plant.section(retries=0)], ALL), clock)
     assert farm.poll(now_ns).faults == {}
     plant.stop()
     begun = time.monotonic()
@@ -202,6 +204,7 @@ def test_the_whole_bus_gone_and_back(farm, plant, clock):
     clock.now_s += 10
     assert farm.poll(now_ns).faults == {}
     assert farm.write("pump", 10) == 10
+    farm.close()
 
 
 def test_an_urgent_write_does_not_wait_for_the_backoff(farm, plant):

@@ -7,7 +7,7 @@ import tty
 
 import pytest
 from pymodbus.framer import FramerRTU
-from pymodbus.pdu.register_message import ReadHoldingRegistersRequest
+from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadHoldingRegistersResponse
 
 from cmkd_ros.contract.errors import DeviceError
 from cmkd_ros.modbus.bus import Bus
@@ -112,41 +112,47 @@ def test_known_values_of_real_inverters(recorded, source):
         assert value == pytest.approx(expected) if expected is not None else value != value, known.name
 
 
-@pytest.mark.parametrize("damage", [None, 0, 1, 2, 40, -1])
-def test_a_recorded_answer_over_a_serial_line(recorded, damage):
-    """Our client asks; whoever answers, answers with a recording, byte for byte or with one byte changed."""
-    frame = bytearray(answers(recorded / "goodwe/et/GW10K-ET_running_data.hex")[0])
-    if damage is not None:
-        frame[damage] ^= 0x04
-    master, slave = os.openpty()
-    tty.setraw(master)
-    tty.setraw(slave)
+@pytest.fixture
+def line_that_answers():
+    """`line_that_answers(frame)`: a bus on whose other end somebody answers the next request with these bytes."""
+    opened, threads, buses = [], [], []
 
-    def answer() -> None:
-        if os.read(master, 256):
-            os.write(master, frame)
+    def make(frame: bytes) -> Bus:
+        master, slave = os.openpty()
+        opened.extend([master, slave])
+        tty.setraw(master)
+        tty.setraw(slave)
+        threads.append(threading.Thread(target=lambda: os.read(master, 256) and os.write(master, frame), daemon=True))
+        threads[-1].start()
+        device = os.ttyname(slave)
+        settings = {"parity": "N", "baud_rate": 115200, "timeout_s": 0.15, "retries": 0}
+        buses.append(Bus(sections.Bus(name="line", transport="rtu", device=device, **settings)))
+        return buses[-1]
 
-    thread = threading.Thread(target=answer, daemon=True)
-    thread.start()
-    bus = Bus(
-        sections.Bus(
-            name="line",
-            transport="rtu",
-            device=os.ttyname(slave),
-            parity="N",
-            baud_rate=115200,
-            timeout_s=0.15,
-            retries=0,
-        )
-    )
-    try:
-        if damage is None:
-            assert bus.read(0xF7, "holding", 35100, 125)[3] == 3326
-        else:
-            with pytest.raises(DeviceError):
-                bus.read(0xF7, "holding", 35100, 125)
-    finally:
+    yield make
+    for thread in threads:
         thread.join(2)
+    for bus in buses:
         bus.close()
-        os.close(master)
-        os.close(slave)
+    for descriptor in opened:
+        os.close(descriptor)
+
+
+def test_a_recorded_answer_over_a_serial_line(recorded, line_that_answers):
+    frame = answers(recorded / "goodwe/et/GW10K-ET_running_data.hex")[0]
+    assert line_that_answers(frame).read(0xF7, "holding", 35100, 125)[3] == 3326
+
+
+@pytest.mark.parametrize("damage", [0, 1, 2, 40, -1])
+def test_a_recorded_answer_with_one_byte_changed_over_a_serial_line(recorded, line_that_answers, damage):
+    frame = bytearray(answers(recorded / "goodwe/et/GW10K-ET_running_data.hex")[0])
+    frame[damage] ^= 0x04
+    with pytest.raises(DeviceError):
+        line_that_answers(frame).read(0xF7, "holding", 35100, 125)
+
+
+def test_a_valid_answer_to_another_question_is_refused(line_that_answers):
+    """A second master on the line: the checksum is right, the length is not."""
+    frame = build(3, ReadHoldingRegistersResponse(registers=[1, 2]))
+    with pytest.raises(DeviceError, match="answered 2 values instead of 3"):
+        line_that_answers(frame).read(3, "holding", 0, 3)

@@ -190,6 +190,16 @@ def test_what_is_not_there_is_said(plant, clock, models, base, message):
     bus.close()
 
 
+def test_a_device_that_is_not_there_is_not_called_one_without_sunspec(plant, clock):
+    plant.unit(1)
+    plant.start()
+    bus = Bus(plant.section())
+    with pytest.raises(DeviceError) as raised:
+        Device(bus, 9, RegisterMap.load("sunspec_713"), "der", clock).read(["SoC"])
+    assert "unit 9" in str(raised.value) and "SunSpec mark" not in str(raised.value)
+    bus.close()
+
+
 def test_other_counts_of_a_repeating_group_are_refused(recorded, plant):
     encoding, _ = encoded(definition(recorded, 705), {"NPt": 5, "NCrv": 3})
     served(plant.unit(1), [encoding], 40000)
