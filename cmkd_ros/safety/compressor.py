@@ -3,9 +3,10 @@
 
 A thermostat switches its compressor when the setpoint crosses the room's temperature. A setpoint that keeps moving one
 way, or rests, crosses it once at most; so what is bounded is turning back. A reversal is a move against the last
-direction by more than a deadband, which is smaller than a thermostat's own hysteresis. After one, the setpoint may move
-on but not back until the longer of the minimum on and off times is over, and there are at most `max_starts_per_hour`
-reversals (each counted as a start) in any hour. After a restart the direction is not known, and the setpoint stays.
+direction by more than a deadband, which is smaller than a thermostat's own hysteresis. The setpoint may always move on,
+but not turn back until it has not gone further for the longer of the minimum on and off times, and there are at most
+`max_starts_per_hour` reversals (each counted as a start) in any hour. After a restart the direction is not known, and
+the setpoint stays.
 
 Where the site lists `hvac_power_kw`, the compressor's own starts are counted instead, and there is no reversal before
 its own minimum running or resting time is over either; while that meter is stale, the setpoint goes to the safe one.
@@ -44,14 +45,14 @@ class CompressorLimits:
     def narrow(self, box: Box, readings: Readings, now_s: Floats, state: EnvelopeState) -> dict[str, Any]:
         """Apply the limits; returns the fields of the next state that are known before the outcome."""
         fields = self._listen(readings, now_s, state)
-        held = now_s - state.hvac_reversal_s < self._hold_s
+        held = now_s - state.hvac_moved_s < self._hold_s
         if readings.lists("hvac_power_kw"):
             shortest = np.where(fields["hvac_running"], self._hvac.min_on_s, self._hvac.min_off_s)
             held |= now_s - fields["hvac_switch_s"] < shortest
         starts = np.count_nonzero(now_s[:, None] - fields["hvac_starts_s"] < HOUR_S, axis=1)
-        # The way back is closed; with no direction yet (after a restart), both ways are.
-        low = np.where(state.hvac_direction >= 0.0, state.hvac_extreme - self._deadband, -np.inf)
-        high = np.where(state.hvac_direction <= 0.0, state.hvac_extreme + self._deadband, np.inf)
+        slack = self._slack(state)
+        low = np.where(state.hvac_direction >= 0.0, state.hvac_extreme - slack, -np.inf)
+        high = np.where(state.hvac_direction <= 0.0, state.hvac_extreme + slack, np.inf)
         for limit, binds in (("compressor", held), ("compressor_starts", starts >= self._hvac.max_starts_per_hour)):
             missed = box.narrow(HVAC, limit, np.where(binds, low, -np.inf), np.where(binds, high, np.inf))
             box.unmet_by(limit, missed)
@@ -66,15 +67,20 @@ class CompressorLimits:
     ) -> None:
         """Put what follows from the admitted setpoint into `fields` of the next state."""
         setpoint, direction, extreme = setpoints[:, HVAC], state.hvac_direction, state.hvac_extreme
-        up = (direction <= 0.0) & (setpoint > extreme + self._deadband * (1.0 + 1e-9))
-        down = (direction >= 0.0) & (setpoint < extreme - self._deadband * (1.0 + 1e-9))
+        slack = self._slack(state)
+        up = (direction <= 0.0) & (setpoint > extreme + slack)
+        down = (direction >= 0.0) & (setpoint < extreme - slack)
         further = np.where(direction > 0.0, np.maximum(extreme, setpoint), np.minimum(extreme, setpoint))
         reversal = up | down
         fields["hvac_direction"] = np.where(up, 1.0, np.where(down, -1.0, direction))
         fields["hvac_extreme"] = np.where(reversal, setpoint, np.where(direction == 0.0, extreme, further))
-        fields["hvac_reversal_s"] = np.where(reversal, now_s, state.hvac_reversal_s)
+        fields["hvac_moved_s"] = np.where(fields["hvac_extreme"] != extreme, now_s, state.hvac_moved_s)
         if not readings.lists("hvac_power_kw"):
             fields["hvac_starts_s"] = pushed(fields["hvac_starts_s"], now_s, reversal)
+
+    def _slack(self, state: EnvelopeState) -> Floats:
+        """How far the setpoint may stray back. With no direction yet (after a restart), half of it each way."""
+        return np.where(state.hvac_direction == 0.0, 0.5 * self._deadband, self._deadband)
 
     def _listen(self, readings: Readings, now_s: Floats, state: EnvelopeState) -> dict[str, Any]:
         """Starts and stops by the compressor's own power, where it is metered."""

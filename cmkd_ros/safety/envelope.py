@@ -108,7 +108,7 @@ class Envelope:
             irrigating=no,
             hvac_direction=zero,
             hvac_extreme=setpoints[:, HVAC].copy(),
-            hvac_reversal_s=now,
+            hvac_moved_s=now,
             hvac_running=no,
             hvac_switch_s=now,
             hvac_starts_s=hvac_starts,

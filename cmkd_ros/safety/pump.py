@@ -85,10 +85,10 @@ class PumpLimits:
         was, runs = state.setpoints[:, PUMP] > 0.0, setpoints[:, PUMP] > 0.0
         fields["pump_switch_s"] = np.where(was != runs, now_s, state.pump_switch_s)
         fields["pump_starts_s"] = pushed(state.pump_starts_s, now_s, runs & ~was)
-        # The time that has passed was spent at the speed before: it counts when both were fast enough.
+        # An irrigation is one uninterrupted run; a step counts when the speed before and after it is fast enough.
         enough = self.irrigation_speed if self.irrigation_speed > 0.0 else np.inf
         waters = np.minimum(state.setpoints[:, PUMP], setpoints[:, PUMP]) >= enough
-        watering = state.watering_s + np.where(waters, dt_s, 0.0)
+        watering = np.where(waters, state.watering_s + dt_s, 0.0)
         done = watering >= self._pump.irrigation_on_s
         fields["watering_s"] = np.where(done, 0.0, watering)
         fields["irrigated_s"] = np.where(done, now_s, state.irrigated_s)

@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 # The fields that hold moments.
 MOMENTS = (
     *("recent_s", "pump_switch_s", "pump_starts_s", "pump_lockout_s", "irrigated_s"),
-    *("hvac_reversal_s", "hvac_switch_s", "hvac_starts_s"),
+    *("hvac_moved_s", "hvac_switch_s", "hvac_starts_s"),
 )
 RECENT = 16  # slots of the last LED and pump setpoints: longer than a reading is old
 
@@ -41,11 +41,11 @@ class EnvelopeState:
     pump_low_since_s: Floats  # (B, 3) tank level, flow or power, suction pressure: too low since; inf: is not
     pump_lockout_s: Floats  # (B, 3) tripped by it at; -inf: never
     irrigated_s: Floats  # (B,) last minimum irrigation completed at
-    watering_s: Floats  # (B,) run towards the next one
+    watering_s: Floats  # (B,) how long the running one has lasted
     irrigating: Bools  # (B,) the minimum irrigation is due and not completed
     hvac_direction: Floats  # (B,) where the setpoint last went: 1 up, -1 down, 0 unknown
     hvac_extreme: Floats  # (B,) how far it went
-    hvac_reversal_s: Floats  # (B,) when it last turned back
+    hvac_moved_s: Floats  # (B,) when it last went further
     hvac_running: Bools  # (B,) the compressor, by its power meter
     hvac_switch_s: Floats  # (B,) last start or stop of the compressor
     hvac_starts_s: Floats  # (B, starts per hour) newest first
