@@ -62,6 +62,26 @@ class FarmOptions:
         """Seconds of ROS time between polls and proposals: 1 s, longer when time runs fast, at most one decision."""
         return max(WORKING_PERIOD_S, min(self.decision_period_s, self.speed * FASTEST_WALL_PERIOD_S))
 
+    @property
+    def future_tolerance_s(self) -> float:
+        """How far ahead a stamp may be: two nodes hear /clock at different moments, and that grows with the speed."""
+        return min(60.0, max(1.0, 0.2 * self.speed))
+
+    @property
+    def stale_periods(self) -> float:
+        """Decision periods after which a command is stale: 3, and never less than 1.5 s of wall time."""
+        return min(100.0, max(3.0, 1.5 * self.speed / self.decision_period_s))
+
+    @property
+    def age_scale(self) -> float:
+        """What multiplies the ages that fusion allows: 1 up to a speed of 10."""
+        return max(1.0, self.speed / 10.0)
+
+    @property
+    def guard_s(self) -> float:
+        """How long fusion waits for samples: 0.2 s, and some wall time when time runs fast."""
+        return min(5.0, max(0.2, 0.05 * self.speed))
+
 
 @dataclass(frozen=True)
 class NodeSpec:
@@ -89,10 +109,13 @@ def farm_nodes(site: Site, options: FarmOptions) -> list[NodeSpec]:
         "autostart": options.autostart,
         "use_sim_time": options.use_sim_time,
     }
-    period = {"period_s": options.working_period_s, "decision_period_s": options.decision_period_s}
+    tolerance = {"future_tolerance_s": options.future_tolerance_s}
+    period = {**tolerance, "period_s": options.working_period_s}
+    actuation = {**period, "decision_period_s": options.decision_period_s, "stale_periods": options.stale_periods}
     nodes = [NodeSpec("modbus_node", "modbus", {**common, **period}, STOP_GATEWAY)]
     nodes += [
-        NodeSpec("actuator_node", f"{name}_actuator", {**common, **period, "actuator": name}) for name in ACTION_NAMES
+        NodeSpec("actuator_node", f"{name}_actuator", {**common, **actuation, "actuator": name})
+        for name in ACTION_NAMES
     ]
     nodes.append(NodeSpec("market_node", "market", {**common, "seed": options.seed}))
     if site.sensors.camera:
@@ -100,11 +123,14 @@ def farm_nodes(site: Site, options: FarmOptions) -> list[NodeSpec]:
     if site.sensors.microphone:
         nodes.append(NodeSpec("microphone_node", "microphone", common))
     fusion = {
+        **tolerance,
         "policy": options.policy,
         "policy_module": options.policy_module,
         "model": options.model,
         "decision_period_s": options.decision_period_s,
         "trigger": options.trigger,
+        "age_scale": options.age_scale,
+        "guard_s": options.guard_s,
     }
     nodes.append(NodeSpec("fusion_node", "fusion", {**common, **fusion}))
     return nodes

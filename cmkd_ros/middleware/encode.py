@@ -26,6 +26,7 @@ from cmkd_ros.msg import (
     Decision,
     Forecast,
     Insight,
+    Intervention,
     Modality,
     NamedArray,
     Proposal,
@@ -106,6 +107,12 @@ def actuator_state(status: Any, stamp_ns: int) -> ActuatorState:
     fields = {name: getattr(status, name) for name in ActuatorState.get_fields_and_field_types() if name != "header"}
     fields["source"] = SOURCES.index(status.source)
     return _stamped(ActuatorState(**fields), stamp_ns)
+
+
+def intervention(event: Any) -> Intervention:
+    """`safety.Event` -> cmkd_ros/Intervention."""
+    names = set(Intervention.get_fields_and_field_types()) - {"header"}
+    return _stamped(Intervention(**{name: getattr(event, name) for name in names}), event.stamp_ns)
 
 
 def decision(outcome: Any, time_ns: int, reasons: Mapping[str, str], row: int = 0) -> Decision:

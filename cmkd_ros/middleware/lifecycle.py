@@ -2,23 +2,22 @@
 """The base of every node: a managed node that starts itself, undoes whatever it did, and heals by starting again.
 
 A node writes two hooks, `configure` and `activate`. What they create (publishers, timers ...) and what they hand to
-`undo` is taken back in reverse order on the way down, so there is no clean-up to forget. A callback that raises, or a
-ROS clock that jumps back, takes the node down to unconfigured and, with `autostart`, up again.
+`undo` is taken back in reverse order on the way down, so there is no clean-up to forget. A callback that raises takes
+the node down to unconfigured and, with `autostart`, up again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from rclpy.clock import Clock, ClockType, JumpThreshold
-from rclpy.duration import Duration
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from cmkd_ros.contract.errors import CmkdError
 from cmkd_ros.middleware.diagnostics import ERROR, WARN, Diagnostics, Health
 from cmkd_ros.middleware.parameters import NodeSettings, Parameters
 from cmkd_ros.site import Site, load_site
@@ -26,7 +25,6 @@ from cmkd_ros.site import Site, load_site
 HOUSEKEEPING_S = 0.2
 REPORT_S = 1.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 5.0
-BACKWARD_JUMP_S = 1.0
 
 S = TypeVar("S", bound=NodeSettings)
 
@@ -48,14 +46,8 @@ class FarmNode(LifecycleNode, Generic[S]):
         self._retry_s, self._retry_at_s = FIRST_RETRY_S, 0.0
         self._report_at_s = 0.0
         self._restart_because = ""
-        self._lock = threading.Lock()
-        # On the wall's clock: it must go on when /clock stops.
-        self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(HOUSEKEEPING_S, self._housekeeping, clock=self.steady_clock)
-        self._jumps = self.get_clock().create_jump_callback(
-            JumpThreshold(min_forward=None, min_backward=Duration(seconds=-BACKWARD_JUMP_S), on_clock_change=False),
-            post_callback=self._jumped_back,
-        )
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self.every(HOUSEKEEPING_S, self._housekeeping)
 
     # What a node writes.
 
@@ -93,14 +85,22 @@ class FarmNode(LifecycleNode, Generic[S]):
         """ROS time, UTC nanoseconds; 0 under use_sim_time before /clock was heard."""
         return int(self.get_clock().now().nanoseconds)
 
+    @property
+    def simulated_time(self) -> bool:
+        """Whether time comes from /clock."""
+        return bool(self.get_parameter("use_sim_time").value)
+
+    def every(self, wall_s: float, callback: Callable[[], None]) -> None:
+        """A timer on the wall's clock, which goes on when /clock stops."""
+        self.create_timer(wall_s, callback, clock=self._steady_clock)
+
     def undo(self, callback: Callable[..., Any], *arguments: Any) -> None:
         """Called by `configure` and `activate`: what to do on the way down, last given first done."""
         self._undoing.callback(callback, *arguments)
 
     def restart_soon(self, why: str) -> None:
         """From any thread: take the node down and, with autostart, up again."""
-        with self._lock:
-            self._restart_because = why
+        self._restart_because = why
 
     def restart(self, why: str) -> None:
         """Take the node down and, with autostart, up again. In the executor's thread only."""
@@ -116,7 +116,6 @@ class FarmNode(LifecycleNode, Generic[S]):
         self._down()
         if self.state == "unconfigured":
             self.trigger_shutdown()
-        self._jumps.unregister()
         self.destroy_node()
 
     # Lifecycle: rclpy calls these, and would swallow what they raise.
@@ -157,7 +156,8 @@ class FarmNode(LifecycleNode, Generic[S]):
             hook()
         except Exception as error:
             self._trouble = f"{phase}: {error}"
-            self.get_logger().error(f"cannot {phase}: {error}\n{traceback.format_exc()}")
+            details = "" if isinstance(error, CmkdError) else f"\n{traceback.format_exc()}"
+            self.get_logger().error(f"cannot {phase}: {error}{details}")
             self._undo(phase)
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
@@ -201,9 +201,8 @@ class FarmNode(LifecycleNode, Generic[S]):
 
     def _housekeeping(self) -> None:
         now_s = time.monotonic()
-        with self._lock:
+        if self._restart_because:
             why, self._restart_because = self._restart_because, ""
-        if why:
             self.restart(why)
         if self._wanted and now_s >= self._retry_at_s:
             self._start()
@@ -233,10 +232,6 @@ class FarmNode(LifecycleNode, Generic[S]):
             return list(self.health()) if self.active else []
         except Exception as error:  # a report must never stop the work
             return [Health(ERROR, f"cannot say how it is: {error}")]
-
-    def _jumped_back(self, jump: Any) -> None:
-        if self.active:
-            self.restart_soon("ROS time jumped back, so everything held is from the future")
 
     def _settings_changed(self) -> None:
         if self.active:

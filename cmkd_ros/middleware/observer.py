@@ -100,7 +100,7 @@ class Observer:
             }
 
     def nodes(self, wait_s: float = 0.0) -> list[dict[str, Any]]:
-        """After listening for `wait_s`: name, pid, state, level (ok, warn, error), message, values, age_s of the report.
+        """After listening for `wait_s`: name, pid, state, level (ok, warn, error), message, values, age_s.
 
         Nodes report once a second, so a new observer knows them all after little more than that. A node that was killed
         or frozen shows by its age. `parts` are the devices of the gateway.
