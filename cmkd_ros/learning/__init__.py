@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the student comes to know: for now the demo student, fitted in numpy to the rules; later teachers and distillation.
+"""How a student comes to know what to do. So far the demo student only, fitted in numpy to the rules on simulated days.
 
-`demo_data` simulates farms, `regression` fits, `demo_graph` writes ONNX, and `demo_student` reads top to bottom.
+`demo_student` reads top to bottom; `demo_data` simulates farms, `regression` fits, `demo_graph` writes ONNX.
 """

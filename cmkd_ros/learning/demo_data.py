@@ -79,7 +79,7 @@ def simulate(
             perturbed = rng.random(farms) < PERTURBED_SHARE
             strange = rng.uniform(bounds[:, 0], bounds[:, 1], (farms, 5))
         actions, _, memory = rules.decide(window, memory)
-        if minute % SAMPLE_MINUTES == 0:
+        if minute % SAMPLE_MINUTES == 2:  # never on a quarter of an hour
             window = _with_senses(world, state, window, rng.random(farms) < SEEN_SHARE, sizes)
             yield Sample(
                 window,

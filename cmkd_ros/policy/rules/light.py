@@ -102,8 +102,9 @@ def _light_from_history(window: Window, reading: Reading, site: Site) -> Values:
         reading.past("led_power_kw") / site.led.power_kw * full_light(site),
         0.0,
     )
-    quarter_ns = round(HISTORY_STEP_S * NANOSECONDS)
-    since_quarter_h = (window.time_ns % quarter_ns) / NANOSECONDS / 3600.0
+    guard_ns = round(window.guard_s * NANOSECONDS)  # the last row is the last quarter that ended before it
+    since_ns = (window.time_ns - guard_ns) % round(HISTORY_STEP_S * NANOSECONDS) + guard_ns
+    since_quarter_h = since_ns / NANOSECONDS / 3600.0
     ages_h = since_quarter_h[:, None] + np.arange(HISTORY_STEPS, 0, -1) * HISTORY_STEP_S / 3600.0  # start of each
     today = np.clip(window.local_hour[:, None] - (ages_h - HISTORY_STEP_S / 3600.0), 0.0, HISTORY_STEP_S / 3600.0)
     return (past * today * 3600.0).sum(axis=1) * 1e-6

@@ -36,7 +36,7 @@ def share_of_time(reading: Reading, filling: NDArray[np.int64], site: Site) -> V
 
 def water(reading: Reading, share: Values, local_hour: Values, site: Site) -> Values:
     """Pump speed (B,) in %: `SPEED` for `share` of each cycle, else 0; 0 while the tank's level switch says dry."""
-    every_s = _cycle_s(site)
+    every_s = cycle_s(site)
     on_s = np.where(share > 0.0, np.maximum(share * every_s, site.pump.min_on_s), 0.0)
     on_s = np.where((share < 1.0) & (every_s - on_s < site.pump.min_off_s), every_s - site.pump.min_off_s, on_s)
     speed = float(np.clip(SPEED, site.pump.min_speed_percent, site.pump.max_speed_percent))
@@ -46,7 +46,7 @@ def water(reading: Reading, share: Values, local_hour: Values, site: Site) -> Va
     return np.where(running, speed, 0.0)
 
 
-def _cycle_s(site: Site) -> float:
+def cycle_s(site: Site) -> float:
     """The pulse's period: long enough for the pump's pauses, runs and starts an hour."""
     pump = site.pump
     return max(CYCLE_S, 1.5 * (pump.min_on_s + pump.min_off_s), 3600.0 / pump.max_starts_per_hour)
