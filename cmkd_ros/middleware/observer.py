@@ -2,8 +2,8 @@
 """Looks on: the farm's last words as plain dictionaries, for the command line and the live table.
 
     with Observer() as observer:
-        observer.wait(5.0)
-        print(observer.latest(), observer.nodes())
+        observer.wait(lambda: observer.status()["telemetry"], timeout_s=5.0)
+        print(observer.status(), observer.nodes())
 
 Keys are the messages' field names; a stamp is `stamp_ns`; what is not known (NaN, infinite) is None.
 """
@@ -15,6 +15,7 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import rclpy
@@ -27,7 +28,6 @@ from cmkd_ros.contract.decode import time_ns
 from cmkd_ros.middleware import qos
 from cmkd_ros.middleware.bringup import NAMESPACE
 from cmkd_ros.msg import ActuatorCommand, ActuatorState, Decision, Insight, Intervention, Telemetry
-from cmkd_ros.srv import SetOverride, SetPolicy
 
 _LEVELS = {b"\x00": "ok", b"\x01": "warn", b"\x02": "error", b"\x03": "stale"}
 _FORGET_S = 30.0  # a node that was silent for so long is no longer listed
@@ -48,8 +48,8 @@ class Observer:
         )
         self._lock = threading.Lock()
         self._last: dict[str, dict[str, Any]] = {"telemetry": {}, "insight": {}, "decision": {}}
-        self._commands: dict[str, dict[str, Any]] = {name: {} for name in ACTION_NAMES}
-        self._states: dict[str, dict[str, Any]] = {name: {} for name in ACTION_NAMES}
+        self._commands: dict[str, dict[str, Any]] = {}
+        self._states: dict[str, dict[str, Any]] = {}
         self._interventions: deque[dict[str, Any]] = deque(maxlen=50)
         self._reports: dict[str, tuple[float, dict[str, Any]]] = {}
         subscribe = self._node.create_subscription
@@ -89,23 +89,23 @@ class Observer:
             self._node.destroy_node()
             rclpy.try_shutdown(context=self._context)
 
-    def latest(self) -> dict[str, Any]:
-        """telemetry, insight, decision, commands and states by actuator, recent interventions; None until heard."""
+    def status(self) -> dict[str, Any]:
+        """telemetry, insight, decision (None until heard); by actuator, as far as heard, commands and states; the
+        recent interventions."""
         with self._lock:
             return {
                 **{name: last or None for name, last in self._last.items()},
-                "commands": {name: last or None for name, last in self._commands.items()},
-                "states": {name: last or None for name, last in self._states.items()},
+                "commands": dict(self._commands),
+                "states": dict(self._states),
                 "interventions": list(self._interventions),
             }
 
-    def nodes(self, wait_s: float = 0.0) -> list[dict[str, Any]]:
-        """After listening for `wait_s`: name, pid, state, level (ok, warn, error), message, values, age_s.
+    def nodes(self) -> list[dict[str, Any]]:
+        """Of every node heard: name, pid, state, level (ok, warn, error), message, values, age_s.
 
         Nodes report once a second, so a new observer knows them all after little more than that. A node that was killed
         or frozen shows by its age. `parts` are the devices of the gateway.
         """
-        time.sleep(wait_s)
         now_s = time.monotonic()
         with self._lock:
             reports = {name: report for name, report in self._reports.items() if now_s - report[0] < _FORGET_S}
@@ -120,41 +120,14 @@ class Observer:
             found.append({**entry, "age_s": round(now_s - heard_s, 3), "values": values, "parts": parts})
         return found
 
-    def wait(self, timeout_s: float) -> bool:
-        """Until telemetry, a decision, five commands and five states were heard; False when not in time."""
+    def wait(self, condition: Callable[[], Any], timeout_s: float) -> bool:
+        """Until `condition` holds; False when it did not in time."""
         deadline_s = time.monotonic() + timeout_s
-        while True:
-            latest = self.latest()
-            heard = [latest["telemetry"], latest["decision"], *latest["commands"].values(), *latest["states"].values()]
-            if all(heard):
-                return True
+        while not condition():
             if time.monotonic() >= deadline_s:
                 return False
-            time.sleep(0.05)
-
-    def set_override(self, actuator: str, value: float, duration_s: float, reason: str) -> tuple[bool, str]:
-        """Ask for srv/SetOverride: whether it was accepted, and what was said."""
-        request = SetOverride.Request(
-            actuator=actuator, value=float(value), duration_s=float(duration_s), reason=reason
-        )
-        return self._ask(SetOverride, "set_override", request)
-
-    def set_policy(self, policy: str, reason: str) -> tuple[bool, str]:
-        """Ask for srv/SetPolicy: whether it was accepted, and what was said."""
-        return self._ask(SetPolicy, "set_policy", SetPolicy.Request(policy=policy, reason=reason))
-
-    def _ask(self, kind: Any, name: str, request: Any, timeout_s: float = 5.0) -> tuple[bool, str]:
-        client = self._node.create_client(kind, name)
-        try:
-            if not client.wait_for_service(timeout_s):
-                return False, f"nobody serves {client.srv_name}: is the fusion node running?"
-            answered, future = threading.Event(), client.call_async(request)
-            future.add_done_callback(lambda _: answered.set())
-            if not answered.wait(timeout_s):
-                return False, f"{client.srv_name} does not answer"
-            return bool(future.result().accepted), str(future.result().message)
-        finally:
-            self._node.destroy_client(client)
+            time.sleep(0.02)
+        return True
 
     def _keep(self, where: dict[str, dict[str, Any]], name: str, message: Any) -> None:
         values = plain(message)

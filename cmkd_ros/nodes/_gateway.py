@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway at work, without ROS: a thread for each bus polls and writes; every poll and proposal runs the envelope."""
+"""The gateway at work, without ROS: a thread for each bus polls and writes, and every poll runs the envelope."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sky camera: frames to sky/image and sky/camera_info. Reconnects for ever; never dies because a cable was pulled."""
+"""The sky camera: frames to sky/image and sky/camera_info. Reconnects for ever, whatever happens to the cable."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pump's microphone: sound to pump/audio. Reconnects for ever; never dies because a cable was pulled."""
+"""The pump's microphone: sound to pump/audio. Reconnects for ever, whatever happens to the cable."""
 
 from __future__ import annotations
 
