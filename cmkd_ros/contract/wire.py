@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,23 +45,21 @@ def pack(sample: Frame | AudioChunk) -> list[bytes | memoryview]:
     return [_PREFIX.pack(MAGIC, len(header), values.nbytes) + header, values.reshape(-1).view(np.uint8).data]
 
 
-def receive(connection: socket.socket) -> Frame | AudioChunk:
-    """The next sample from a connected socket with a timeout.
+def receive(connection: socket.socket, peer: str = "the sensor") -> Frame | AudioChunk:
+    """The next sample from a connected socket with a timeout. `peer` is what to call the other end in errors.
 
     Raises `DeviceError` when the peer is gone, silent, or speaks another protocol.
     """
-    magic, header_size, payload_size = _PREFIX.unpack(exactly(connection, _PREFIX.size))
+    magic, header_size, payload_size = _PREFIX.unpack(exactly(connection, _PREFIX.size, peer))
     if magic != MAGIC:
-        raise DeviceError(f"sim://{_peer(connection)} does not speak this protocol: it sent {magic!r}, not {MAGIC!r}")
+        raise DeviceError(f"{peer} does not speak this protocol: it sent {magic!r}, not {MAGIC!r}")
     if header_size > MAX_HEADER or payload_size > MAX_PAYLOAD:
-        raise DeviceError(
-            f"sim://{_peer(connection)} announces {header_size} + {payload_size} bytes, which is too much"
-        )
-    header = exactly(connection, header_size)
-    return _decode(header, exactly(connection, payload_size), lambda: _peer(connection))
+        raise DeviceError(f"{peer} announces {header_size} + {payload_size} bytes, which is too much")
+    header = exactly(connection, header_size, peer)
+    return _decode(header, exactly(connection, payload_size, peer), peer)
 
 
-def exactly(connection: socket.socket, size: int) -> bytearray:
+def exactly(connection: socket.socket, size: int, peer: str = "the other end") -> bytearray:
     """`size` bytes from a socket. Raises `DeviceError` when they do not come."""
     buffer = bytearray(size)
     view, filled = memoryview(buffer), 0
@@ -70,16 +67,16 @@ def exactly(connection: socket.socket, size: int) -> bytearray:
         try:
             count = connection.recv_into(view[filled:])
         except TimeoutError:
-            raise DeviceError(f"sim://{_peer(connection)} is silent for {connection.gettimeout()} s") from None
+            raise DeviceError(f"{peer} is silent for {connection.gettimeout()} s") from None
         except OSError as error:
-            raise DeviceError(f"sim://{_peer(connection)} broke off: {error}") from None
+            raise DeviceError(f"{peer} broke off: {error}") from None
         if count == 0:
-            raise DeviceError(f"sim://{_peer(connection)} closed the connection")
+            raise DeviceError(f"{peer} closed the connection")
         filled += count
     return buffer
 
 
-def _decode(header: bytearray, payload: bytearray, peer: Callable[[], str]) -> Frame | AudioChunk:
+def _decode(header: bytearray, payload: bytearray, peer: str) -> Frame | AudioChunk:
     try:
         fields = json.loads(header)
         kind, stamp_ns = fields["kind"], int(fields["stamp_ns"])
@@ -90,13 +87,5 @@ def _decode(header: bytearray, payload: bytearray, peer: Callable[[], str]) -> F
         if kind == "audio" and values.dtype == np.int16 and values.ndim == 2 and int(fields["rate_hz"]) > 0:
             return AudioChunk(stamp_ns, values, int(fields["rate_hz"]))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise DeviceError(f"sim://{peer()} sent a header that cannot be used ({error!r}): {bytes(header)!r}") from None
-    raise DeviceError(f"sim://{peer()} sent neither a frame nor sound: {bytes(header)!r}")
-
-
-def _peer(connection: socket.socket) -> str:
-    try:
-        host, port = connection.getpeername()[:2]
-    except OSError:
-        return "?"
-    return f"{host}:{port}"
+        raise DeviceError(f"{peer} sent a header that cannot be used ({error!r}): {bytes(header)!r}") from None
+    raise DeviceError(f"{peer} sent neither a frame nor sound: {bytes(header)!r}")

@@ -47,7 +47,7 @@ class SimulatedSensor(Generic[Sample]):
             self._connection.sendall(wire.REQUEST)
         except OSError as error:
             raise DeviceError(f"{self.source}: {error}") from None
-        sample = wire.receive(self._connection)
+        sample = wire.receive(self._connection, self.source)
         if not isinstance(sample, self._kind):
             raise DeviceError(f"{self.source} sends a {type(sample).__name__}, not a {self._kind.__name__}")
         return sample

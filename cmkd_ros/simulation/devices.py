@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import socket
 import threading
 import tty
@@ -16,7 +17,7 @@ from pymodbus.exceptions import NoSuchIdException
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from cmkd_ros.contract.errors import DeviceError
+from cmkd_ros.contract.errors import ConfigurationError, DeviceError
 from cmkd_ros.modbus.wiring import wire
 from cmkd_ros.simulation.equipment import Equipment
 from cmkd_ros.simulation.units import Unit
@@ -112,6 +113,11 @@ class _SerialLine:
     """A serial line out of two pseudo-terminals, and bytes carried between them while the devices are there."""
 
     def __init__(self, bus: sections.Bus, units: list[SimDevice]):
+        faults = [] if bus.device else ["device: needs the path at which the line shall appear"]
+        if bus.parity != "N":  # opening one with parity fails with 'invalid argument'
+            faults.append("parity: a simulated line is a pseudo-terminal, which has no parity bit: N")
+        if faults:
+            raise ConfigurationError(f"modbus bus {bus.name!r}", faults)
         self._bus, self._units = bus, units
         self._path = Path(bus.device)
         pairs = [os.openpty() for _ in range(2)]
@@ -127,6 +133,9 @@ class _SerialLine:
             self._path.unlink()
         self._path.symlink_to(self._theirs)
         loop = asyncio.get_running_loop()
+        for master in self._masters:  # what was said while nobody listened is lost
+            while select.select([master], [], [], 0)[0]:
+                os.read(master, 4096)
         for source, target in (self._masters, self._masters[::-1]):
             loop.add_reader(source, self._carry, source, target)
         # Other units may be on the line, so one that is not ours is not answered.
@@ -151,6 +160,7 @@ class _SerialLine:
             self._path.unlink()
         for descriptor in (*self._masters, *self._slaves):
             os.close(descriptor)
+        self._masters, self._slaves = [], []
 
 
 def _nobody() -> SimDevice:

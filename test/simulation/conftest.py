@@ -21,7 +21,7 @@ def site() -> Site:
     return load_site("demo")
 
 
-def on_serial_line(site: Site, path: Path, parity: str = "E") -> Site:
+def on_serial_line(site: Site, path: Path, parity: str = "N") -> Site:
     """The same site with its bus on a serial line."""
     bus = sections.Bus(name="farm", transport="rtu", device=str(path), baud_rate=115200, parity=parity)
     return dataclasses.replace(site, modbus=dataclasses.replace(site.modbus, buses=(bus,)))
