@@ -3,6 +3,7 @@
 
 import platform
 
+from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, ThisLaunchFileDir
@@ -10,7 +11,6 @@ from launch_ros.actions import Node
 
 from cmkd_ros.middleware.bringup import FarmOptions, composed_node, farm_nodes
 from cmkd_ros.site import load_site
-from launch import LaunchDescription
 
 ARGUMENTS = [
     DeclareLaunchArgument("site", default_value="demo", description="Site file, or the name of a shipped one."),

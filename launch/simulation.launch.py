@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated hardware alone: Modbus devices, camera, microphone and /clock, for a farm started elsewhere."""
 
+from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from cmkd_ros.middleware.bringup import FarmOptions, simulation_node
-from launch import LaunchDescription
 
 ARGUMENTS = [
     DeclareLaunchArgument(
