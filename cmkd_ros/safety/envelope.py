@@ -140,10 +140,10 @@ class Envelope:
         for limit, where in (("future_stamp", future), ("stale", old), ("not_finite", nonsense)):
             box.replace(limit, programme, where)
 
-        fields: dict[str, Any] = self._people.narrow(box, readings, state)
         box.narrow(ALL, "range", self.low, self.high)
         crawls = (box.value > 0.0) & (box.value < self._crawl)
         box.replace("range", np.zeros(5), crawls)
+        fields: dict[str, Any] = self._people.narrow(box, readings, state)
         self._ramps(box, dt, state)
         fields |= self._pump.narrow(box, readings, now, state)
         fields |= self._battery.narrow(box, readings, state)

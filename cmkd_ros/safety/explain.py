@@ -151,7 +151,7 @@ def _grid(scene: _Scene, limit: str) -> str:
 def _compressor(scene: _Scene) -> str:
     hvac = scene.envelope.site.hvac
     since = scene.since(scene.state.hvac_moved_s)
-    return f"the setpoint last went further {since:.0f} s ago; the compressor needs {max(hvac.min_on_s, hvac.min_off_s):g} s"
+    return f"the setpoint last went on {since:.0f} s ago; it turns back after {max(hvac.min_on_s, hvac.min_off_s):g} s"
 
 
 _TEXTS: dict[str, Callable[[_Scene], str]] = {

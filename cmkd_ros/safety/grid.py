@@ -9,7 +9,8 @@ for `load - PV`. The LED power then is its meter's, or what the setpoint in forc
 Pump and heat pump are not predicted: they show in the next reading of the load, and a margin is kept.
 
 Too much import: the battery charges less or discharges as far as its own limits allow, and the LEDs are dimmed by the
-rest. Dimmed LEDs stay until there is room for some percent more, so that noise in the load does not make them flicker.
+rest, to a margin below the contract. Dimmed LEDs then stay until the contract itself is exceeded or there is room for
+some percent more, so that noise in the load does not make them flicker.
 Too much export: the battery discharges less or charges; LEDs are never raised for it. While the prediction is not
 known, the battery neither charges nor discharges and the LEDs stay at or below their safe intensity.
 """
@@ -56,9 +57,10 @@ class GridLimits:
         # What the LEDs may draw while the battery does its best.
         room = (self._import_kw - other - box.low[:, BATTERY]) * 100.0 / self._led_kw
         last = state.setpoints[:, LED]
-        held = state.led_shed & (room < last + self._release)
-        cap = np.where(known, np.where(held, np.minimum(room, last), room), self._safe_led)
-        before = box.value[:, LED]
+        exceeded = last > room + self._import_margin * 100.0 / self._led_kw
+        held = state.led_shed & ~exceeded & (room < last + self._release)
+        cap = np.where(known, np.where(held, last, room), self._safe_led)
+        before = box.value[:, LED].copy()
         missed = box.narrow(LED, "grid_import", high=cap)
         box.unmet_by("grid_import", np.where(known, missed * self._led_kw / 100.0 - self._import_margin, 0.0))
         shed = known & (box.value[:, LED] < before)

@@ -31,6 +31,7 @@ INTERLOCKS = [
     "air_temperature_celsius",
     "co2_ppm",
 ]
+ALWAYS_MET = [index for index, limit in enumerate(LIMITS) if not limit.unit]
 BATCH, STEPS = 16, 6
 
 
@@ -174,6 +175,7 @@ def test_the_outcome_is_admissible_whatever_comes_in(site: Site, seed: int, star
         check_admissible(envelope, setpoints, state.setpoints, dt)
         check_interlocks(site, meters, setpoints, interventions.unmet)
         assert np.isfinite(interventions.unmet).all() and (interventions.unmet >= 0.0).all()
+        assert not interventions.unmet[:, ALWAYS_MET].any()
         touched = interventions.active.any(axis=2)
         assert ((interventions.binding >= 0) == touched).all()
         # Nothing touched: exactly what was proposed.
@@ -214,8 +216,3 @@ def test_a_batch_equals_its_farms_one_by_one_to_the_bit(site: Site, seed: int) -
                 np.testing.assert_array_equal(mine, theirs)
             for name, array in states[index].to_arrays().items():
                 np.testing.assert_array_equal(array, state.to_arrays()[name][row])
-
-
-def test_limits_stand_in_their_order() -> None:
-    classes = [limit.order for limit in LIMITS]
-    assert classes == sorted(classes, key=("proposal", "people", "equipment", "grid", "crop").index)

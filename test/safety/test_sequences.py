@@ -41,7 +41,7 @@ def hostile_pump_proposals(random: np.random.Generator, steps: int, batch: int) 
 def test_pump_minimum_times_starts_and_irrigation_over_hours(most: int) -> None:
     farm = site("tank_level_switch", pump=Pump(max_starts_per_hour=most, min_on_s=20.0, min_off_s=30.0))
     envelope, random = Envelope(farm), np.random.default_rng(1)
-    batch, steps = 48, 5000
+    batch, steps = 32, 4500
     meters = Meters.of(batch, tank_level_switch=1.0)
     now = np.full(batch, START_S)
     state = envelope.reset(batch, now)
@@ -78,10 +78,10 @@ def test_pump_minimum_times_starts_and_irrigation_over_hours(most: int) -> None:
         assert (begun[1:] + 60.0 - ended[:-1] <= 1800.0 + 5.0).all()
 
 
-@pytest.mark.parametrize("room_celsius", [17.0, 20.0, 22.5, 26.0])
+@pytest.mark.parametrize("room_celsius", [20.0, 22.5, 26.0])
 def test_compressor_times_and_starts_by_a_thermostat_of_its_own(room_celsius: float) -> None:
     envelope, random = Envelope(site()), np.random.default_rng(2)
-    batch, steps = 32, 6000
+    batch, steps = 32, 4000
     now = np.full(batch, START_S)
     state = envelope.reset(batch, now)
     running = np.full(batch, room_celsius - 0.25 > 20.0)
@@ -116,7 +116,7 @@ def test_compressor_starts_per_hour_bind_where_minimum_times_do_not() -> None:
     now = np.array([START_S])
     state = envelope.reset(1, now)
     reversals = []
-    for step in range(5000):
+    for step in range(4200):
         now = now + 1.0
         proposals = np.array([[0.0, 0.0, 0.0, 28.0 if step // 40 % 2 else 16.0, 0.0]])
         before = state.setpoints[0, HVAC]
@@ -130,7 +130,7 @@ def test_a_battery_is_neither_overcharged_nor_run_down_by_old_and_coarse_reading
     meters = ("battery_state_of_charge_percent",)
     farm = site(*meters, battery=Battery(capacity_kwh=10.0))  # full in an hour
     envelope, random = Envelope(farm), np.random.default_rng(3)
-    batch, steps, lag = 32, 5400, 12
+    batch, steps, lag = 32, 4200, 12
     charge = random.uniform(10.0, 95.0, batch)
     remembered = [charge] * (lag + 1)
     state, now = envelope.reset(batch, START_S), np.full(batch, START_S)
