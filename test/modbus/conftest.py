@@ -36,7 +36,6 @@ class Unit:
     requests: list[tuple[int, int, int]] = field(default_factory=list)  # (function, address, count)
     ignores_writes: bool = False
     silent: bool = False
-    delays_s: list[float] = field(default_factory=list)  # how late the next answers are
     damage: int = -1  # flip a bit of this byte of every answer
 
     async def action(
@@ -45,8 +44,6 @@ class Unit:
         if values is None and function in (5, 6, 15, 16):
             return None  # pymodbus reads a written register for its answer
         self.requests.append((function, address, count))
-        if self.delays_s:
-            await asyncio.sleep(self.delays_s.pop(0))
         words = self.input if function == 4 else self.holding
         if any(place not in words for place in range(address, address + count)):
             return ExcCodes.ILLEGAL_ADDRESS

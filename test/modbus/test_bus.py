@@ -1,13 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """One bus against a real server: tables, functions, late answers, and errors that say what to do."""
 
+import contextlib
+import os
+import socket
+import struct
+import threading
+import tty
+
 import pytest
+from pymodbus.pdu.register_message import ReadHoldingRegistersResponse
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from cmkd_ros.contract.errors import DeviceError
 from cmkd_ros.modbus.bus import Backoff, Bus, Refusal, Unreachable
 from cmkd_ros.modbus.device import Device
 from cmkd_ros.modbus.registers import Register, RegisterMap
+from cmkd_ros.modbus.rtu import build
 from cmkd_ros.site import sections
 
 
@@ -73,14 +82,58 @@ def test_a_unit_that_is_not_there(plant, bus_of):
     assert bus.read(1, "holding", 0, 1) == [42]
 
 
-def test_a_late_answer_is_never_taken_for_the_next(plant, bus_of):
-    unit = plant.unit(1)
-    unit.holding = {0: 1000, 1: 2000}
-    unit.delays_s = [0.26, 0.13]  # the first after the timeout, the one to the retry within it
-    plant.start()
-    bus = bus_of(timeout_s=0.2)
-    assert bus.read(1, "holding", 0, 1) == [1000]
-    assert bus.read(1, "holding", 1, 1) == [2000]
+def test_a_late_answer_on_a_serial_line_is_never_taken_for_the_next():
+    """RTU has no transaction numbers: only time tells the answer to a retry from that to the next request."""
+    master, slave = os.openpty()
+    tty.setraw(master)
+    tty.setraw(slave)
+    late_s = [0.26, 0.13, 0.10]  # the first after the timeout of 0.2 s, the others within it
+
+    def answer() -> None:
+        while late_s:
+            (address,) = struct.unpack(">H", os.read(master, 256)[2:4])
+            frame = build(1, ReadHoldingRegistersResponse(registers=[1000 * (1 + address)]))
+            timers.append(threading.Timer(late_s.pop(0), os.write, (master, frame)))
+            timers[-1].start()
+
+    timers: list[threading.Timer] = []
+    thread = threading.Thread(target=answer)
+    thread.start()
+    line = {"transport": "rtu", "device": os.ttyname(slave), "parity": "N", "baud_rate": 115200}
+    bus = Bus(sections.Bus(name="line", timeout_s=0.2, retries=1, **line))
+    try:
+        assert bus.read(1, "holding", 0, 1) == [1000]
+        assert bus.read(1, "holding", 1, 1) == [2000]
+    finally:
+        thread.join(5)
+        for timer in timers:
+            timer.join()
+        bus.close()
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_connection_that_died_quietly_is_replaced():
+    """The first connection swallows every request, as one does whose other end was unplugged; the second answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            dead, _ = listener.accept()
+            living, _ = listener.accept()
+            with dead, living:
+                request = living.recv(64)
+                living.sendall(request[:4] + bytes([0, 5, 1, 3, 2, 0, 42]))
+                living.recv(64)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        bus = Bus(sections.Bus(name="b", port=listener.getsockname()[1], timeout_s=0.1, retries=1))
+        try:
+            assert bus.read(1, "holding", 0, 1) == [42]
+        finally:
+            bus.close()
+            with contextlib.suppress(OSError), socket.create_connection(listener.getsockname()):
+                thread.join(5)
 
 
 def test_a_bus_that_cannot_be_opened():
