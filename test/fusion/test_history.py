@@ -50,8 +50,11 @@ def test_gaps_and_days_that_have_passed_are_masked():
     history.add(START, np.full(C, 0.5))
     assert history.rows(START + 96 * STEP_NS)[1][0].all()
     assert not history.rows(START + 97 * STEP_NS)[1].any()
-    history.add(START + 128 * STEP_NS, np.full(C, 0.5))  # the same slot, much later
-    assert history.rows(START + 129 * STEP_NS)[1].sum() == C
+    history.add(START + 128 * STEP_NS, np.full(C, 0.75))  # the same slot, much later
+    means, mask = history.rows(START + 129 * STEP_NS)
+    assert mask.sum() == C and (means[95] == 0.75).all()
+    history.add(START, np.full(C, 0.5))  # and a sample of the day before, much too late
+    assert (history.rows(START + 129 * STEP_NS)[0][95] == 0.75).all()
 
 
 @given(st.integers(0, 2**32), st.randoms(use_true_random=False))

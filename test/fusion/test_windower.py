@@ -279,6 +279,16 @@ def test_without_the_stamps_a_late_sample_would_change_the_window(farm):
     assert farm.same(nothing, farm.windower().window(farm.at(3)))
 
 
+def test_a_sample_late_by_a_quarter_or_a_minute_can_be_left_out_too(farm):
+    windower = farm.push(farm.windower(), *(farm.telemetry(s, co2_ppm=400) for s in range(800, 890)))
+    farm.push(windower, farm.frame(840), farm.frame(900))
+    live, used = windower.window(farm.at(905)), windower.used()
+    assert live.sky_mask.all() and live.history_mask[0, 95, CO2]
+    farm.push(windower, farm.telemetry(895, co2_ppm=900), farm.frame(842))
+    assert not farm.same(windower.window(farm.at(905)), live)
+    assert farm.same(windower.window(farm.at(905), only=used.stamps_ns), live)
+
+
 def test_used_names_every_sample_oldest_first(farm):
     windower = farm.push(farm.windower(), *farm.day(70))
     window, used = windower.window(farm.at(70)), windower.used()
