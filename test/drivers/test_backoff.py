@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -91,7 +92,7 @@ def test_failures_in_a_row_wait_longer_and_a_sample_forgives_them():
     reconnecting.start()
     time.sleep(0.6)
     reconnecting.stop()
-    gaps = [later - earlier for earlier, later in zip(times, times[1:])]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert 4 <= len(gaps) <= 8
     assert gaps[0] < 0.06 + 0.05 and gaps[2] > 0.11
 
@@ -119,6 +120,6 @@ def test_pace_is_steady_and_does_not_catch_up():
         stamps.append(time.monotonic())
         if turn == 3:
             time.sleep(0.1)
-    gaps = [later - earlier for earlier, later in zip(stamps, stamps[1:])]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(stamps)]
     assert gaps[3] >= 0.1
     assert all(gap >= 0.015 for gap in gaps[4:])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -41,7 +42,7 @@ def test_a_file_loops_without_losing_a_sample_and_without_gaps(ramp, clock):
     assert np.array_equal(heard[:, 0], np.arange(4000) % 2500)
     assert np.array_equal(heard[:, 1], -heard[:, 0])
     assert {chunk.rate_hz for chunk in chunks} == {8000}
-    for earlier, later in zip(chunks, chunks[1:]):
+    for earlier, later in itertools.pairwise(chunks):
         assert later.stamp_ns == earlier.end_ns
     assert abs(chunks[-1].end_ns - clock()) < SECOND // 5
 

@@ -119,6 +119,7 @@ def test_the_pump_irrigates_by_itself_and_not_when_the_tank_is_dry(farm):
 
 def test_a_stray_setpoint_without_a_heartbeat_changes_nothing_and_is_forgotten(farm, stranger):
     write(stranger, BATTERY, 4, [9000, 0])
+    assert holding(stranger, BATTERY, 6, 2) == [0, 0]
     ahead(farm, 5)
     assert farm.readings()["battery_power_kw"] == 0.0
     assert holding(stranger, BATTERY, 6, 2) == [0, 0]
