@@ -47,10 +47,10 @@ class Observer:
             use_global_arguments=False,
         )
         self._lock = threading.Lock()
-        self._last: dict[str, dict[str, Any]] = {"telemetry": {}, "insight": {}, "decision": {}}
-        self._commands: dict[str, dict[str, Any]] = {}
-        self._states: dict[str, dict[str, Any]] = {}
-        self._interventions: deque[dict[str, Any]] = deque(maxlen=50)
+        self._last: dict[str, Any] = dict.fromkeys(("telemetry", "insight", "decision"))
+        self._commands: dict[str, Any] = {}
+        self._states: dict[str, Any] = {}
+        self._interventions: deque[Any] = deque(maxlen=50)
         self._reports: dict[str, tuple[float, dict[str, Any]]] = {}
         subscribe = self._node.create_subscription
         for name, kind in (("telemetry", Telemetry), ("insight", Insight), ("decision", Decision)):
@@ -93,12 +93,13 @@ class Observer:
         """telemetry, insight, decision (None until heard); by actuator, as far as heard, commands and states; the
         recent interventions."""
         with self._lock:
-            return {
-                **{name: last or None for name, last in self._last.items()},
+            heard = {
+                **self._last,
                 "commands": dict(self._commands),
                 "states": dict(self._states),
                 "interventions": list(self._interventions),
             }
+        return {name: plain(what) for name, what in heard.items()}
 
     def nodes(self) -> list[dict[str, Any]]:
         """Of every node heard: name, pid, state, level (ok, warn, error), message, values, age_s.
@@ -129,15 +130,13 @@ class Observer:
             time.sleep(0.02)
         return True
 
-    def _keep(self, where: dict[str, dict[str, Any]], name: str, message: Any) -> None:
-        values = plain(message)
-        with self._lock:
-            where[name] = values
+    def _keep(self, where: dict[str, Any], name: str, message: Any) -> None:
+        with self._lock:  # made plain when somebody asks: at --speed 60 that is seldom
+            where[name] = message
 
     def _intervened(self, message: Intervention) -> None:
-        values = plain(message)
         with self._lock:
-            self._interventions.append(values)
+            self._interventions.append(message)
 
     def _reported(self, message: DiagnosticArray) -> None:
         heard_s = time.monotonic()
@@ -158,6 +157,8 @@ def plain(message: Any) -> Any:
         return message if math.isfinite(message) else None
     if isinstance(message, str | bool | int) or message is None:
         return message
+    if isinstance(message, dict):
+        return {name: plain(value) for name, value in message.items()}
     if hasattr(message, "nanosec"):
         return time_ns(message)
     if hasattr(message, "get_fields_and_field_types"):

@@ -112,7 +112,9 @@ def _declare(node: Node, field: dataclasses.Field[Any], kind: Any) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
     descriptor = _descriptor(field, kind)
-    if default is dataclasses.MISSING:
+    if node.has_parameter(field.name):
+        pass  # rclpy's own use_sim_time
+    elif default is dataclasses.MISSING:
         node.declare_parameter(field.name, _TYPES[kind], descriptor)
     else:
         node.declare_parameter(field.name, default, descriptor)

@@ -49,5 +49,5 @@ def command(lifespan_s: float) -> QoSProfile:
 # /clock: what rclpy's own time source asks for.
 CLOCK = _profile(1, reliable=False, latched=False)
 
-# /diagnostics: what every ROS tool asks for.
-DIAGNOSTICS = _profile(10, reliable=True, latched=False)
+# /diagnostics: what every ROS tool asks for. Deep, because all nodes of the farm may report at the same moment.
+DIAGNOSTICS = _profile(100, reliable=True, latched=False)
