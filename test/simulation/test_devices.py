@@ -102,7 +102,8 @@ def test_the_world_does_what_the_registers_say(farm, stranger):
     assert farm.state.flow_m3_per_h[0] > 0.0
 
 
-def test_the_pump_irrigates_by_itself_and_not_when_the_tank_is_dry(farm):
+def test_the_pump_irrigates_by_itself_and_not_when_the_tank_is_dry(site):
+    farm = SimulatedFarm(site, 3, SECOND * 1_750_000_000, 0)
     starts = running = 0
     was = False
     for _ in range(1200):

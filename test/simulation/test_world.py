@@ -22,10 +22,11 @@ IDLE = [0.0, 0.0, 0.0, 20.0, 0.0]
 
 
 def run(world, state, actions, steps):
-    """The states after each of `steps` steps."""
+    """The states after each of `steps` steps under actions (5,) for all, or (B, 5)."""
+    rows = np.broadcast_to(np.asarray(actions, float), (len(world.seeds), 5))
     states = []
     for _ in range(steps):
-        state = world.step(state, np.tile(np.asarray(actions, float), (len(world.seeds), 1)))
+        state = world.step(state, rows)
         states.append(state)
     return states
 
@@ -36,7 +37,7 @@ def test_the_electrical_books_balance():
     imported = exported = 0.0
     for actions in ([4.0, 60, 70, 22, 10], [-6.0, 0, 0, 21, 0]):
         start = noon
-        for state in run(world, noon, actions, 900):
+        for state in run(world, noon, actions, 300):
             load = state.base_kw + state.led_kw + state.hvac_kw + state.pump_kw
             assert abs(state.grid_kw - (load + state.battery_kw - state.pv_kw))[0] < 1e-9
             counted = (state.import_kwh - start.import_kwh) - (state.export_kwh - start.export_kwh)
@@ -51,15 +52,15 @@ def test_the_electrical_books_balance():
 def test_charging_fills_the_battery_and_a_round_trip_costs_what_the_site_says():
     world = World(SITE, np.array([0]))
     before = world.initial(START_NS)
-    charged = run(world, before, [5.0, 0, 0, 20, 0], 720)[-1]
-    taken = 1.0  # kWh at the terminals
+    charged = run(world, before, [5.0, 0, 0, 20, 0], 360)[-1]
+    taken = 0.5  # kWh at the terminals
     assert charged.stored_kwh[0] - before.stored_kwh[0] == pytest.approx(taken * np.sqrt(0.92), rel=1e-9)
     steps = 0
     state = charged
     while state.stored_kwh[0] > before.stored_kwh[0]:
         state = world.step(state, np.array([[-5.0, 0, 0, 20, 0]]))
         steps += 1
-    assert steps * 5.0 / 3600 == pytest.approx(taken * SITE.battery.round_trip_efficiency, rel=0.002)
+    assert steps * 5.0 / 3600 == pytest.approx(taken * SITE.battery.round_trip_efficiency, rel=0.004)
 
 
 @settings(max_examples=25, deadline=None)
@@ -153,13 +154,12 @@ def test_cavitation_comes_and_goes_with_clogging_and_needs_speed():
 
 
 def test_light_warms_the_room_and_the_plants_take_up_co2():
-    world = World(SITE, np.array([2]))
-    state = world.initial(START_NS)
-    dark, lit, cooled = (
-        run(world, state, actions, 900)[-1] for actions in ([0, 0, 0, 26, 0], [0, 0, 100, 26, 0], [0, 0, 100, 19, 0])
-    )
-    assert lit.air_celsius[0] > dark.air_celsius[0] + 0.5
-    assert cooled.air_celsius[0] < lit.air_celsius[0] - 1.0
-    assert lit.co2_ppm[0] < dark.co2_ppm[0]
-    assert run(world, state, [0, 0, 100, 26, 100], 900)[-1].co2_ppm[0] > lit.co2_ppm[0] + 300
-    assert lit.light[0] == pytest.approx(12_000 * 2.8 / 100)
+    actions = [[0, 0, 0, 26, 0], [0, 0, 100, 26, 0], [0, 0, 100, 19, 0], [0, 0, 100, 26, 100]]
+    world = World(SITE, np.full(4, 2))
+    after = run(world, world.initial(START_NS), actions, 900)[-1]
+    dark, lit, cooled, enriched = range(4)
+    assert after.air_celsius[lit] > after.air_celsius[dark] + 0.5
+    assert after.air_celsius[cooled] < after.air_celsius[lit] - 1.0
+    assert after.co2_ppm[lit] < after.co2_ppm[dark]
+    assert after.co2_ppm[enriched] > after.co2_ppm[lit] + 300
+    assert after.light[lit] == pytest.approx(12_000 * 2.8 / 100)
