@@ -25,7 +25,7 @@ from cmkd_ros.site import Site
 Stamps = Mapping[str, Collection[int]]  # by modality (`contract.student.MODALITIES`): stamps of samples, UTC ns
 
 _SLOT_NS = NANOSECONDS  # one frame a second is kept for the minute-old input
-_FRAMES, _CHUNKS, _READINGS = 64, 256, 512  # newest samples kept
+_FRAMES, _CHUNKS, _READINGS = 128, 256, 512  # newest samples kept
 _REASONS = 50  # different ones counted: a stranger must not fill the memory
 
 
@@ -220,23 +220,19 @@ class Windower:
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot: this and the later samples give the windows that the farm had, to the bit.
 
+        Frames and sound that do not suit this model's sizes are left out, so that a new model keeps the history.
         Raises `SampleError`, and forgets everything, when the snapshot is not one that this version can read.
         """
         self.reset()
-        try:
-            time_ns, chunks, readings, history = unpack(snapshot)
-            for frame in snapshot.frames:
-                size = (self.sizes.sky_height, self.sizes.sky_width)
-                if frame.pixels.shape[:2] != size:
-                    raise SampleError(f"snapshot: frames of {frame.pixels.shape[:2]} pixels; the model takes {size}")
+        time_ns, chunks, readings, history = unpack(snapshot)
+        for frame in snapshot.frames:
+            if frame.pixels.shape == (self.sizes.sky_height, self.sizes.sky_width, 3):
                 self._keep(frame)
-            for chunk in chunks:
+        for chunk in chunks:
+            if chunk.rate_hz > 0 and chunk.rate_hz % self.sizes.audio_rate_hz == 0:
                 self._chunks.push(chunk.stamp_ns, chunk)
-            for stamp_ns, reading in readings:
-                self._readings.push(stamp_ns, reading)
-        except SampleError:
-            self.reset()
-            raise
+        for stamp_ns, reading in readings:
+            self._readings.push(stamp_ns, reading)
         self._history, self._time_ns = history, time_ns
 
     def _keep(self, frame: Frame) -> None:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from cmkd_ros.contract.errors import SampleError
 from cmkd_ros.contract.samples import AudioChunk, Telemetry
+from cmkd_ros.fusion.options import Sizes
 from cmkd_ros.fusion.snapshot import Snapshot
+from cmkd_ros.fusion.windower import Windower
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
@@ -84,18 +86,27 @@ def test_a_snapshot_that_does_not_fit_is_refused_and_leaves_a_fresh_windower(far
     windower = farm.push(farm.windower(), *farm.day(70))
     windower.window(farm.at(70))
     whole = windower.snapshot()
-    frames = tuple(dataclasses.replace(frame, pixels=frame.pixels[:4]) for frame in whole.frames)
     bad = {
         "missing": Snapshot({n: a for n, a in whole.arrays.items() if n != "history.sums"}, whole.frames),
         "has shape": Snapshot(whole.arrays | {"telemetry.values": np.zeros((3, 4))}, whole.frames),
         "add up": Snapshot(whole.arrays | {"audio.samples": np.zeros(5, np.int64)}, whole.frames),
         "agree": Snapshot(whole.arrays | {"telemetry.stamps_ns": np.zeros(2, np.int64)}, whole.frames),
-        "the model takes": Snapshot(whole.arrays, frames),
     }
     for words, snapshot in bad.items():
         with pytest.raises(SampleError, match=words):
             windower.restore(snapshot)
         assert farm.same(windower.window(farm.at(70)), farm.windower().window(farm.at(70)))
+
+
+def test_a_model_of_other_sizes_keeps_the_history(farm):
+    windower = farm.push(farm.windower(), *farm.day(970))
+    window = windower.window(farm.at(970))
+    other = Windower(farm.site, sizes=Sizes(sky_height=9, sky_width=9, audio_samples=1500, audio_rate_hz=1500))
+    other.restore(windower.snapshot())
+    restored = other.window(farm.at(970))
+    assert not restored.sky_mask.any() and not restored.audio_mask.any()
+    assert np.array_equal(restored.history, window.history, equal_nan=True) and restored.history_mask.any()
+    assert np.array_equal(restored.latest, window.latest, equal_nan=True)
 
 
 def test_samples_of_the_overlap_count_once(farm):
