@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
@@ -117,6 +118,16 @@ class FarmNode(LifecycleNode, Generic[S]):
         if self.state == "unconfigured":
             self.trigger_shutdown()
         self.destroy_node()
+
+    def _LifecycleNodeMixin__on_change_state(self, request: Any, response: Any) -> Any:
+        # rclpy lets an impossible transition raise out of its service, which would leave the caller without an answer
+        # and start the node again.
+        try:
+            return super()._LifecycleNodeMixin__on_change_state(request, response)  # type: ignore[misc]
+        except RCLError as error:
+            self.get_logger().warning(f"refused: {error}")
+            response.success = False
+            return response
 
     # Lifecycle: rclpy calls these, and would swallow what they raise.
 

@@ -43,7 +43,7 @@ def run_together(make_nodes: Callable[[], list[FarmNode[Any]]]) -> int:
         rclpy.try_shutdown()
         return UNUSABLE
     failed: list[FarmNode[Any]] = []
-    threads = [threading.Thread(target=_spin, args=(node, stop, failed), daemon=True) for node in nodes]
+    threads = [threading.Thread(target=spin, args=(node, stop, failed), daemon=True) for node in nodes]
     for thread in threads:
         thread.start()
     stop.wait()
@@ -55,8 +55,9 @@ def run_together(make_nodes: Callable[[], list[FarmNode[Any]]]) -> int:
     return FAULT if failed else STOPPED
 
 
-def _spin(node: FarmNode[Any], stop: threading.Event, failed: list[FarmNode[Any]]) -> None:
-    executor = SingleThreadedExecutor()
+def spin(node: FarmNode[Any], stop: threading.Event, failed: list[FarmNode[Any]]) -> None:
+    """Run a node's callbacks until `stop` is set. A context that was shut down adds the node to `failed`."""
+    executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     try:
         while not stop.is_set():
