@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cmkd_ros.contract.actions import ACTION_INDEX
 from cmkd_ros.contract.samples import NANOSECONDS
 from cmkd_ros.contract.student import HISTORY_STEPS
 from cmkd_ros.contract.telemetry import CHANNEL_NAMES, HOURS_AHEAD, MARKET_CHANNELS
@@ -19,7 +20,7 @@ from cmkd_ros.fusion.pictures import fit
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.policy.rules import Rules
 from cmkd_ros.policy.rules.reading import read
-from cmkd_ros.policy.rules.water import share_of_time
+from cmkd_ros.policy.rules.water import share_of_time, water
 from cmkd_ros.simulation import prices
 from cmkd_ros.simulation.sky import fisheye
 from cmkd_ros.simulation.sound import pump_sound
@@ -27,6 +28,7 @@ from cmkd_ros.simulation.weather import exposure, weather
 from cmkd_ros.simulation.world import PUMP_M3_PER_H, STEP_NS, State, World
 from cmkd_ros.site import Site
 
+PUMP = ACTION_INDEX["pump"]
 MINUTE_NS = 60 * NANOSECONDS
 SAMPLE_MINUTES = 5
 YEAR_START_NS = 1_767_225_600 * NANOSECONDS  # 2026-01-01
@@ -79,17 +81,21 @@ def simulate(
             perturbed = rng.random(farms) < PERTURBED_SHARE
             strange = rng.uniform(bounds[:, 0], bounds[:, 1], (farms, 5))
         actions, _, memory = rules.decide(window, memory)
+        reading = read(window, site)
+        share = share_of_time(reading, np.asarray(memory["watering"], np.int64), site)
         if minute % SAMPLE_MINUTES == 2:  # never on a quarter of an hour
-            window = _with_senses(world, state, window, rng.random(farms) < SEEN_SHARE, sizes)
             yield Sample(
-                window,
+                _with_senses(world, state, window, rng.random(farms) < SEEN_SHARE, sizes),
                 actions,
-                share_of_time(read(window, site), np.asarray(memory["watering"], np.int64), site),
+                share,
                 _irradiance(world, state.time_ns, horizons_s),
                 facts[:, [CHANNEL_NAMES.index(name) for name in _METERS]],
             )
         applied = np.where(perturbed[:, None], strange, actions)
-        for _ in range(MINUTE_NS // STEP_NS):
+        for second in range(MINUTE_NS // STEP_NS):
+            if second % 5 == 0:  # the pump's pulses are shorter than a minute
+                pump = water(reading, share, window.local_hour + second / 3600.0, site)
+                applied[:, PUMP] = np.where(perturbed, strange[:, PUMP], pump)
             state = world.step(state, applied)
         quarter.append(facts)
         if (minute + 1) % 15 == 0:  # farms start on a quarter of an hour

@@ -21,7 +21,8 @@ from cmkd_ros.learning.regression import Array, Perceptron
 
 OPSET, IR_VERSION = 17, 8  # served by ONNX Runtime 1.17 and later
 FRAME, HOP, BANDS = 512, 320, 16  # samples, samples, bands of the ear
-GRID, COARSE = 8, 4  # cells a side of the newest picture, and of the earlier one
+GRID, COARSE = 4, 2  # cells a side of the newest picture, and of the earlier one
+PV_MASK = -9  # where the eye's features say whether the PV meter is there
 
 
 class Graph:
@@ -138,7 +139,7 @@ class Features:
         return self.graph("Add", scaled, self.spec.channels.means[index])
 
     def _sky(self) -> str:
-        """(B, F): mean colours of cells, of the newest picture finely and of the minute-old one coarsely, and masks."""
+        """(B, F): masks; of each picture the mean colours of its cells and the brightest pixel, which is the sun."""
         g, sizes = self.graph, self.spec.sizes
         parts = ["sky_mask"]
         for index, cells in ((1, GRID), (0, COARSE)):
@@ -147,6 +148,7 @@ class Features:
             picture = g("Transpose", g.known(picture, there), perm=[0, 3, 1, 2])
             window = [sizes.sky_height // cells, sizes.sky_width // cells]
             parts.append(g("Flatten", g("AveragePool", picture, kernel_shape=window, strides=window)))
+            parts.append(g("Flatten", g("GlobalMaxPool", picture)))
         return g("Concat", *parts, axis=1)
 
     def _sun(self) -> str:

@@ -66,11 +66,13 @@ def fit_demo_student(
     farms: int = FARMS,
     hours: int = HOURS,
     pumps: int = PUMPS,
+    hours_ahead: tuple[int, ...] = HOURS_AHEAD,
     say: Callable[[str], None] = print,
 ) -> Manifest:
     """Fit a demo student for the shipped demo site and write `student.onnx` and `student.json` into `out`.
 
-    The same seed gives the same bytes on the same machine. Fewer farms, hours or pumps give a worse student sooner.
+    The same seed gives the same bytes on the same machine. Fewer farms, hours or pumps give a worse student sooner;
+    `hours` must exceed the longest of `hours_ahead`.
     """
     site = site or load_site("demo")
     spec = InputSpec(sizes=SIZES, channels=_channels(site), future=_future())
@@ -78,7 +80,7 @@ def fit_demo_student(
     session = open_session(demo_graph.feature_model(spec, *light))
 
     say(f"Simulating {farms} farms for {hours} h under the rules")
-    rows, masked = _simulated(site, spec, session, seed, farms, hours)
+    rows, masked = _simulated(site, spec, session, seed, farms, hours, hours_ahead)
     held = rows["farm"] >= round((1.0 - HELD_OUT) * farms)
     train = ~held
 
@@ -93,13 +95,13 @@ def fit_demo_student(
     ahead = fit_ridge(believed[train], rows["ahead"][train])
 
     clean = rows["clean"] > 0
-    judged, learnt = held & clean, train & clean
+    learnt = train & clean
     importance = _importance(masked, eye, ear, hand)
     residuals = _residuals(rows, learnt, eye, believed, ahead)
     fitted = demo_graph.Fitted(
-        eye, ear, hand, ahead, *residuals, importance, cycle_s(site), SPEED / 100.0, HOURS_AHEAD, IRRADIANCE_HORIZONS_S
+        eye, ear, hand, ahead, *residuals, importance, cycle_s(site), SPEED / 100.0, hours_ahead, IRRADIANCE_HORIZONS_S
     )
-    figures = _figures(rows, judged, eye, hand, seen, believed, ahead, fitted) | ear_figures
+    figures = _figures(rows, held, eye, hand, seen, believed, ahead, fitted) | ear_figures
     figures["importance"] = {name: round(float(value), 6) for name, value in zip(MODALITIES, importance)}
 
     manifest = Manifest(
@@ -111,7 +113,7 @@ def fit_demo_student(
         opset=demo_graph.OPSET,
         inputs=spec,
         irradiance_horizons_s=IRRADIANCE_HORIZONS_S,
-        horizons_s=tuple(3600.0 * hour for hour in HOURS_AHEAD),
+        horizons_s=tuple(3600.0 * hour for hour in hours_ahead),
         quantiles=QUANTILES,
         action_bounds={
             name: (float(low), float(high)) for name, (low, high) in zip(ACTION_NAMES, site.action_bounds())
@@ -150,7 +152,7 @@ def _future() -> Normalisation:
 
 
 def _simulated(
-    site: Site, spec: InputSpec, session: Any, seed: int, farms: int, hours: int
+    site: Site, spec: InputSpec, session: Any, seed: int, farms: int, hours: int, hours_ahead: tuple[int, ...]
 ) -> tuple[Columns, dict[str, Columns]]:
     """Features and targets of every sample, twice: as it was, and with senses and meters missing at random.
 
@@ -175,7 +177,7 @@ def _simulated(
             for name in masked:
                 masked[name].append(_features(session, _without(few, name)) | targets)
     rows = {name: np.concatenate([part[name] for part in collected]) for name in collected[0]}
-    rows["ahead"] = _meters_ahead(np.stack(meters), rows)
+    rows["ahead"] = _meters_ahead(np.stack(meters), rows, hours_ahead)
     return rows, {
         name: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]} for name, parts in masked.items()
     }
@@ -187,9 +189,9 @@ def _targets(sample: Sample, bounds: NDArray[np.float64]) -> Columns:
     return {"targets": scaled.astype(np.float32), "irradiance": sample.irradiance.astype(np.float32)}
 
 
-def _meters_ahead(meters: NDArray[np.float64], rows: Columns) -> Array:
+def _meters_ahead(meters: NDArray[np.float64], rows: Columns, hours_ahead: tuple[int, ...]) -> Array:
     """(N, 3 H2) load, state of charge and moisture later on; NaN beyond the end of the simulation."""
-    steps = [hour * 60 // SAMPLE_MINUTES for hour in HOURS_AHEAD]
+    steps = [hour * 60 // SAMPLE_MINUTES for hour in hours_ahead]
     padded = np.concatenate([meters, np.full((max(steps), *meters.shape[1:]), np.nan)])
     later = np.stack([padded[step : step + len(meters)] for step in steps], axis=-1)  # (T, B, 3, H2)
     chosen = later[rows["step"].astype(int), rows["farm"].astype(int)]
@@ -285,7 +287,7 @@ def _residuals(
     missed = rows["irradiance"][day, 1:] - 1000.0 * np.maximum(eye(rows["eye"][day])[:, 1:], 0.0)
     bright = np.quantile(missed / rows["clear"][day, :1], QUANTILES, axis=0).T
     later = rows["ahead"][chosen] - (believed[chosen] @ ahead[0] + ahead[1])
-    meters = np.nanquantile(later, QUANTILES, axis=0).T.reshape(3, len(HOURS_AHEAD), len(QUANTILES))
+    meters = np.nanquantile(later, QUANTILES, axis=0).T.reshape(3, -1, len(QUANTILES))
     price, known = rows["price"][chosen], rows["price_known"][chosen] > 0
     dear = (price - price.mean(axis=1, keepdims=True))[known]
     return bright, meters, np.quantile(dear, QUANTILES)
@@ -293,7 +295,7 @@ def _residuals(
 
 def _figures(
     rows: Columns,
-    judged: NDArray[np.bool_],
+    held: NDArray[np.bool_],
     eye: Perceptron,
     hand: Perceptron,
     seen: Array,
@@ -301,26 +303,38 @@ def _figures(
     ahead: tuple[Array, Array],
     fitted: demo_graph.Fitted,
 ) -> dict[str, Any]:
-    """On held-out farms with all meters: how near the rules the actions are, and how good the beliefs."""
+    """On held-out farms: how near the rules the actions are with all meters there, and how good the beliefs."""
+    judged = held & (rows["clean"] > 0)
     acted, right = _squashed(hand, seen[judged]), rows["targets"][judged].astype(np.float64)
     figures: dict[str, Any] = {
         f"{name}{'_share' if name == 'pump' else ''}_against_rules": {
             "r2": round(r_squared(acted[:, index], right[:, index]), 3),
-            "mae_of_range": round(float(np.abs(acted - right)[:, index].mean()), 4),
+            "mae_of_range": _mean(np.abs(acted - right)[:, index], 4),
         }
         for index, name in enumerate(ACTION_NAMES)
     }
-    day = judged & (rows["clear"][:, 0] > 50.0)
-    sighted = rows["eye"][:, 0] > 0
-    for name, which in (("with_sky", day & sighted), ("without_sky", day & ~sighted)):
-        missed = np.maximum(eye(rows["eye"][which])[:, 0], 0.0) * 1000.0 - rows["irradiance"][which, 0]
-        figures[f"irradiance_mae_by_day_w_per_m2_{name}"] = round(float(np.abs(missed).mean()), 1)
+    day = held & (rows["clear"][:, 0] > 50.0)
+    sighted, metered = rows["eye"][:, 1] > 0, rows["eye"][:, demo_graph.PV_MASK] > 0
+    for name, which in (("sky_and_pv", sighted & metered), ("sky", sighted & ~metered), ("pv", ~sighted & metered)):
+        missed = np.maximum(eye(rows["eye"][day & which])[:, 0], 0.0) * 1000.0 - rows["irradiance"][day & which, 0]
+        figures[f"irradiance_mae_by_day_w_per_m2_from_{name}"] = _mean(np.abs(missed), 1)
+    plain = rows["irradiance"][day, 0] / rows["clear"][day, 0]
+    missed = rows["irradiance"][day, 0] - rows["clear"][day, 0] * plain.mean()
+    figures["irradiance_mae_by_day_w_per_m2_from_clear_sky_alone"] = _mean(np.abs(missed), 1)
     middle = believed[judged] @ ahead[0] + ahead[1]
     truth = rows["ahead"][judged]
-    errors = np.nanmean(np.abs(middle - truth), axis=0).reshape(3, -1)
+    errors = np.abs(middle - truth).T.reshape(3, len(fitted.hours_ahead), -1)
     low, high = (fitted.ahead_residuals[:, :, index].ravel() for index in (0, -1))
-    inside = np.where(np.isnan(truth), np.nan, (truth >= middle + low) & (truth <= middle + high))
+    inside = np.where(np.isnan(truth), np.nan, (truth >= middle + low) & (truth <= middle + high)).ravel()
     for name, row in zip(("load_kw", "state_of_charge_percent", "soil_moisture_percent"), errors):
-        figures[f"{name}_ahead_mae"] = {f"{hour} h": round(float(error), 2) for hour, error in zip(HOURS_AHEAD, row)}
-    figures["coverage_of_the_80_percent_band"] = round(float(np.nanmean(inside)), 3)
+        figures[f"{name}_ahead_mae"] = {
+            f"{hour} h": round(float(error), 2) for hour, error in zip(fitted.hours_ahead, row)
+        }
+    figures["coverage_of_the_80_percent_band"] = _mean(inside, 3)
     return figures
+
+
+def _mean(values: NDArray[Any], digits: int) -> float | None:
+    """Of what is not NaN; None (unknown) where nothing is."""
+    known = values[~np.isnan(values)]
+    return round(float(known.mean()), digits) if known.size else None

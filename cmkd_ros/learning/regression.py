@@ -103,7 +103,9 @@ def _gradients(parameters: list[Array], inputs: Array, targets: Array, squash: b
 
 
 def area_under_roc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
-    """Chance that a true case scores above a false one (ties count half)."""
+    """Chance that a true case scores above a false one (ties count half); 0.5 where all are alike."""
+    if truth.all() or not truth.any():
+        return 0.5
     _, ranks, counts = np.unique(scores, return_inverse=True, return_counts=True)
     middle = (np.cumsum(counts) - (counts - 1) / 2.0)[ranks]
     true = int(truth.sum())
@@ -111,5 +113,6 @@ def area_under_roc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> flo
 
 
 def r_squared(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
-    """Share of the variance explained."""
-    return float(1.0 - ((predicted - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
+    """Share of the variance explained; 0 where there is none to explain."""
+    spread = float(((truth - truth.mean()) ** 2).sum())
+    return float(1.0 - ((predicted - truth) ** 2).sum() / spread) if spread > 0 else 0.0

@@ -192,10 +192,13 @@ class Decider:
 
     def explain(self, window: Window, outcome: Outcome, state: State) -> dict[str, list[str]]:
         """Why each policy proposed what it did: B sentences by policy. For people, and outside the timed step."""
-        return {
-            name: self.policies[name].explain(window, actions, _own(name, state))
-            for name, actions in outcome.proposals.items()
-        }
+        reasons = {}
+        for name, actions in outcome.proposals.items():
+            try:
+                reasons[name] = list(self.policies[name].explain(window, actions, _own(name, state)))
+            except Exception as error:  # its proposal stands all the same
+                reasons[name] = [f"{name} cannot explain itself: {error!r}"] * window.batch
+        return reasons
 
     def _run(self, policy: Policy, window: Window, state: State) -> tuple[NDArray[np.float64], Insight, State]:
         own = {key: array.copy() for key, array in _own(policy.name, state).items()}
