@@ -21,6 +21,7 @@ HOMES = {
     "onnxruntime": {"policy", "learning"},
     "pymodbus": {"modbus", "simulation"},
     "rosbags": {"bags"},
+    "mcap": {"bags"},
     "cv2": {"drivers", "fusion", "simulation"},
     "sounddevice": {"drivers"},
     "typer": {"cli"},

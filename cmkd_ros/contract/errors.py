@@ -32,3 +32,7 @@ class ModelError(CmkdError):
 
 class PolicyError(CmkdError):
     """A policy that cannot be loaded or used here."""
+
+
+class BagError(CmkdError):
+    """A bag that cannot be read, written or repaired: what is wrong with which file, and what to do about it."""
