@@ -82,7 +82,7 @@ class Devices:
         self._loop = self._thread = None
 
     def close(self) -> None:
-        """Stop for good, and take the serial paths away."""
+        """Stop, and take the serial paths away."""
         self.stop()
         for line in self._lines:
             line.close()
@@ -120,18 +120,24 @@ class _SerialLine:
             raise ConfigurationError(f"modbus bus {bus.name!r}", faults)
         self._bus, self._units = bus, units
         self._path = Path(bus.device)
+        self._masters: list[int] = []
+        self._slaves: list[int] = []
+        self._server: ModbusSerialServer | None = None
+
+    def _lay(self) -> None:
         pairs = [os.openpty() for _ in range(2)]
         self._masters = [master for master, _ in pairs]
         self._slaves = [slave for _, slave in pairs]  # kept open, so that neither end ever sees a hang-up
         for descriptor in (*self._masters, *self._slaves):
             tty.setraw(descriptor)
         self._ours, self._theirs = (os.ttyname(slave) for slave in self._slaves)
-        self._server: ModbusSerialServer | None = None
-
-    async def start(self) -> None:
         if self._path.is_symlink():
             self._path.unlink()
         self._path.symlink_to(self._theirs)
+
+    async def start(self) -> None:
+        if not self._masters:
+            self._lay()
         loop = asyncio.get_running_loop()
         for master in self._masters:  # what was said while nobody listened is lost
             while select.select([master], [], [], 0)[0]:
@@ -156,7 +162,7 @@ class _SerialLine:
             self._server = None
 
     def close(self) -> None:
-        if self._path.is_symlink() and os.readlink(self._path) == self._theirs:
+        if self._masters and self._path.is_symlink() and os.readlink(self._path) == self._theirs:
             self._path.unlink()
         for descriptor in (*self._masters, *self._slaves):
             os.close(descriptor)

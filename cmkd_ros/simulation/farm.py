@@ -87,7 +87,7 @@ class SimulatedFarm:
             server.start()
 
     def stop(self) -> None:
-        """Stop serving and let go of everything."""
+        """Stop serving and let go of ports and paths. The world stays, and `start` serves it again."""
         for server in self._servers():
             server.stop()
         self.devices.close()

@@ -230,6 +230,8 @@ def test_the_serial_path_is_a_link_that_goes_when_the_farm_goes(farm):
     assert os.path.islink(path)
     farm.stop()
     assert not os.path.lexists(path)
+    farm.start()
+    assert os.path.islink(path)
 
 
 def test_the_same_writes_give_the_same_farm_whatever_the_strides(site):
