@@ -5,7 +5,7 @@ A subscriber may ask for less than the publisher offers, never for more; each na
 """
 
 from rclpy.duration import Duration
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
 
 def _profile(depth: int, reliable: bool, latched: bool) -> QoSProfile:
@@ -14,6 +14,7 @@ def _profile(depth: int, reliable: bool, latched: bool) -> QoSProfile:
         depth=depth,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        liveliness=LivelinessPolicy.AUTOMATIC,
     )
 
 
