@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from pymodbus.client import ModbusTcpClient
 
 from cmkd_ros.contract.actions import ACTION_NAMES
@@ -124,9 +126,9 @@ def unsafe(samples: list[tuple[float, dict[str, float]]], speed: float = 1.0) ->
 class Farm:
     """`cmkd up` as a person would start it. A context manager: stopped, and killed if it must be, on the way out."""
 
-    def __init__(self, *arguments: str, domain: int, log: Path):
+    def __init__(self, *arguments: str, log: Path):
         self.port = free_port()
-        self.environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "XDG_STATE_HOME": str(log.parent / "state")}
+        self.environment = dict(os.environ)
         self._arguments = ["up", "--modbus-port", str(self.port), *arguments]
         self._log = log
         self.watch = Watch(self.port)
@@ -172,3 +174,30 @@ class Farm:
                 return value
             time.sleep(0.1)
         raise AssertionError(f"not within {timeout_s} s: {what}\n{self.log[-4000:]}")
+
+    def commands(self, seconds: float) -> dict[str, list[dict]]:
+        """What is heard on the five command topics in `seconds`."""
+        from cmkd_ros.middleware.observer import Observer
+
+        heard: dict[str, dict[int, dict]] = {name: {} for name in ACTION_NAMES}
+        with Observer() as observer:
+            end_s = time.monotonic() + seconds
+            while time.monotonic() < end_s:
+                for name, command in observer.status()["commands"].items():
+                    heard[name][command["stamp_ns"]] = command
+                time.sleep(0.05)
+        return {name: list(commands.values()) for name, commands in heard.items()}
+
+
+@pytest.fixture
+def farm(domain, tmp_path):
+    """`farm(*arguments)` runs `cmkd up` with them, in the test's own DDS domain and on free ports."""
+    pytest.importorskip("rclpy", reason="needs ROS 2's rclpy")
+    with contextlib.ExitStack() as running:
+        yield lambda *arguments: running.enter_context(Farm(*arguments, log=tmp_path / "farm.log"))
+
+
+@pytest.fixture
+def found_unsafe():
+    """`found_unsafe(samples, speed=1)`: what in a watch's samples breaks ranges, ramps or battery limits."""
+    return unsafe
