@@ -46,7 +46,7 @@ class Envelope:
         self._trust = Trust(site, self.options)
         self._people = PeopleLimits(site, self.options)
         self._battery = BatteryLimits(site, self.options)
-        self._pump = PumpLimits(site, self.options)
+        self.pump = PumpLimits(site, self.options)
         self._compressor = CompressorLimits(site, self.options)
         self._grid = GridLimits(site, self.options)
         bounds = site.action_bounds()
@@ -55,8 +55,8 @@ class Envelope:
         #: (5,) the safe side of each actuator: ramps bind only away from it
         self.safe_side = np.array([0.0, 0.0, 0.0, site.safe.hvac_setpoint_celsius, 0.0])
         self._crawl = np.zeros(5)  # a speed above 0 and below this counts as off
-        self._crawl[PUMP] = self._pump.slowest
-        self._start = np.where(np.arange(5) == PUMP, self._pump.slowest, -np.inf)  # a start reaches this at once
+        self._crawl[PUMP] = self.pump.slowest
+        self._start = np.where(np.arange(5) == PUMP, self.pump.slowest, -np.inf)  # a start reaches this at once
         self._ramp = np.array(
             [
                 site.battery.ramp_kw_per_s,
@@ -79,7 +79,7 @@ class Envelope:
         )
         inside = (known >= self.low) & (known <= self.high)  # NaN is not
         setpoints = np.where(inside, known, self.safe_side)
-        runs = setpoints[:, PUMP] >= self._pump.slowest
+        runs = setpoints[:, PUMP] >= self.pump.slowest
         setpoints[:, PUMP] = np.where(runs, setpoints[:, PUMP], 0.0)
         no, never, zero = np.zeros(batch, dtype=np.bool_), np.full((batch, 3), -np.inf), np.zeros(batch)
         pump_starts = np.full((batch, self.site.pump.max_starts_per_hour), -np.inf)
@@ -145,14 +145,14 @@ class Envelope:
         box.replace("range", np.zeros(5), crawls)
         fields: dict[str, Any] = self._people.narrow(box, readings, state)
         self._ramps(box, dt, state)
-        fields |= self._pump.narrow(box, readings, now, state)
+        fields |= self.pump.narrow(box, readings, now, dt, state)
         fields |= self._battery.narrow(box, readings, state)
         fields |= self._compressor.narrow(box, readings, now, state)
         fields["led_shed"] = self._grid.narrow(box, readings, now, state)
-        self._pump.irrigate(box, now, fields["irrigating"], state)
+        self.pump.irrigate(box, now, fields["irrigating"], state)
 
         setpoints = box.value.copy()
-        self._pump.advance(fields, setpoints, now, dt, state)
+        self.pump.advance(fields, setpoints, now, dt, state)
         self._compressor.advance(fields, readings, setpoints, now, state)
         fields |= self._remember(setpoints, now, state)
         return (

@@ -186,8 +186,9 @@ _TEXTS: dict[str, Callable[[_Scene], str]] = {
         f"stopped {scene.since(scene.state.pump_switch_s):.0f} s ago; "
         f"the pump rests for {scene.envelope.site.pump.min_off_s:g} s at least"
     ),
-    "pump_starts": lambda scene: _starts(
-        scene, scene.state.pump_starts_s, scene.envelope.site.pump.max_starts_per_hour
+    "pump_starts": lambda scene: (
+        _starts(scene, scene.state.pump_starts_s, scene.envelope.site.pump.max_starts_per_hour)
+        + f", {scene.envelope.pump.kept_starts} of them for the minimum irrigation"
     ),
     "compressor": _compressor,
     "compressor_starts": lambda scene: _starts(

@@ -158,14 +158,15 @@ class Gatekeeper:
 
         Battery 0 kW, valve closed, LEDs off (nobody would see the heat, and a crop stands dark hours), the heat pump's
         safe setpoint, and the pump as its programme has it now, if its interlocks let it run (a crop does not stand dry
-        hours; a device without a timer of its own keeps this until somebody comes).
+        hours; a device without a timer of its own keeps this until somebody comes). The last meters count as they are.
         """
         safe = dict(zip(ACTION_NAMES, (float(value) for value in self.envelope.safe_side)))
         if self.state is not None:
             nothing, never = np.full((1, 5), np.nan), np.full((1, 5), np.inf)
             now_s = np.array([now_ns / NANOSECONDS])
-            setpoints, _, _ = self.envelope.step(self._meters, nothing, never, now_s, self.state)
-            safe["pump"] = float(setpoints[0, ACTION_INDEX["pump"]])
+            setpoints, interventions, _ = self.envelope.step(self._meters, nothing, never, now_s, self.state)
+            pump = ACTION_INDEX["pump"]
+            safe["pump"] = float(min(setpoints[0, pump], interventions.wanted[0, pump]))  # a minimum run ends here
         return safe
 
     def _refusal(self, actuator: str, value: float, stamp_ns: int, now_ns: int) -> tuple[str, str] | None:

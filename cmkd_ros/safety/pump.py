@@ -46,15 +46,16 @@ class PumpLimits:
         # The last starts of an hour are kept for the minimum irrigation, so that nobody can use them up.
         kept = math.ceil(HOUR_S / pump.irrigation_every_s) if pump.irrigation_on_s > 0 else 0
         self.free_starts = max(pump.max_starts_per_hour - kept, 1)
+        self.kept_starts = pump.max_starts_per_hour - self.free_starts
         # Irrigation begins early enough to be complete in time in spite of a pause, the ramp and a coarse step.
         ramp_s = max(pump.irrigation_speed_percent - self.slowest, 0.0) / pump.ramp_percent_per_s
         self._lead_s = min(pump.min_off_s + ramp_s + options.max_step_s, pump.irrigation_every_s - pump.irrigation_on_s)
         self.irrigation_speed = min(max(pump.irrigation_speed_percent, self.slowest), self.fastest)
 
-    def narrow(self, box: Box, readings: Readings, now_s: Floats, state: EnvelopeState) -> dict[str, Any]:
+    def narrow(self, box: Box, readings: Readings, now_s: Floats, dt_s: Floats, state: EnvelopeState) -> dict[str, Any]:
         """Interlocks, times and starts; returns the fields of the next state that are known before the outcome."""
         pump, running = self._pump, state.setpoints[:, PUMP] > 0.0
-        watch = self._watch(readings, now_s, state, running)
+        watch = self._watch(readings, now_s, dt_s, state, running)
         for index, limit in enumerate(TRIPS):
             box.narrow(PUMP, limit, high=np.where(watch.blocked[:, index], 0.0, np.inf))
         if not self.metered:
@@ -102,7 +103,7 @@ class PumpLimits:
         left = pump.irrigation_on_s - state.watering_s + self._lead_s
         return state.irrigating | (now_s - state.irrigated_s + left >= pump.irrigation_every_s)
 
-    def _watch(self, readings: Readings, now_s: Floats, state: EnvelopeState, running: Bools) -> Watch:
+    def _watch(self, readings: Readings, now_s: Floats, dt_s: Floats, state: EnvelopeState, running: Bools) -> Watch:
         pump, batch = self._pump, len(now_s)
         low = np.zeros((batch, 3), dtype=np.bool_)
         blocked = np.zeros((batch, 3), dtype=np.bool_)
@@ -126,8 +127,10 @@ class PumpLimits:
             blocked[:, 2] = ~known
 
         now = now_s[:, None]
-        low_since = np.where(low, np.minimum(state.pump_low_since_s, now), np.inf)
-        trip = running[:, None] & (now - low_since >= pump.dry_run_delay_s)
+        # A good reading takes back half of its time only, so that a speed that jumps to and fro hides no dry pump.
+        eased = state.pump_low_since_s + 1.5 * dt_s[:, None]
+        low_since = np.where(low, np.minimum(state.pump_low_since_s, now), np.where(eased < now, eased, np.inf))
+        trip = low & running[:, None] & (now - low_since >= pump.dry_run_delay_s)
         lockout = np.where(trip, now, state.pump_lockout_s)
         return Watch(low_since, lockout, blocked | trip | (now - lockout < pump.dry_run_lockout_s))
 

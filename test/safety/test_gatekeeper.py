@@ -258,6 +258,13 @@ def test_safe_setpoints_for_the_end(gateway) -> None:
     assert gateway.keeper.safe_setpoints(gateway.now_ns)["pump"] == 0.0
 
 
+def test_a_minimum_run_does_not_outlive_the_process(gateway) -> None:
+    gateway.follow(150, **{**WANTED, "pump": 0.0})
+    gateway.follow(3, **WANTED)
+    assert gateway.registers["pump"] > 0.0
+    assert gateway.keeper.safe_setpoints(gateway.now_ns)["pump"] == 0.0
+
+
 def test_safe_setpoints_respect_a_dry_tank_and_need_no_first_step(farm, gateway) -> None:
     gateway.readings["tank_level_switch"] = 0.0
     gateway.follow(20, **WANTED)

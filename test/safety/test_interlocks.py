@@ -197,14 +197,34 @@ def test_dry_run_by_power_trips_after_its_delay_and_pauses(farm) -> None:
     assert np.flatnonzero(pause)[0] == 299  # 300 s after the trip
 
 
+def test_a_speed_that_jumps_to_and_fro_hides_no_dry_pump(farm) -> None:
+    pump = farm(pump=Pump(ramp_percent_per_s=100.0))
+    speeds = [0.0]
+    for second in range(90):
+        # A dry pump draws a quarter of its power, and follows its setpoint a second late.
+        pump.readings["pump_power_kw"] = 0.25 * 0.75 * (speeds[-2 if second else -1] / 100.0) ** 3
+        speeds.append(pump.step({"pump": 40.0 if second % 2 else 90.0})["pump"])
+    assert speeds[-1] == 0.0 and sum(speed > 0.0 for speed in speeds) < 25
+
+
+def test_a_wet_pump_whose_speed_jumps_to_and_fro_is_not_dry(farm) -> None:
+    pump = farm(pump=Pump(ramp_percent_per_s=100.0))
+    speeds = [0.0]
+    for second in range(300):
+        pump.readings["pump_power_kw"] = 0.75 * (speeds[-2 if second else -1] / 100.0) ** 3
+        speeds.append(pump.step({"pump": 40.0 if second // 5 % 2 else 90.0})["pump"])
+    assert all(speed > 0.0 for speed in speeds[40:])
+
+
 def test_low_power_at_low_speed_is_not_dry(farm) -> None:
     pump = farm({"pump_power_kw": 0.03})  # 30 %: 0.02 kW are rated there
     assert pump.settle({"pump": 30.0}, 120)["pump"] == 30.0
 
 
-def test_a_reading_from_before_the_start_trips_nothing(farm) -> None:
-    pump = farm({"pump_power_kw": 0.0})
-    pump.ages["pump_power_kw"] = 12.0
+@pytest.mark.parametrize("channel", ["pump_power_kw", "pump_flow_m3_per_h"])
+def test_a_reading_from_before_the_start_trips_nothing(farm, channel: str) -> None:
+    pump = farm({channel: 0.0})
+    pump.ages[channel] = 12.0
     pump.settle({"pump": 0.0}, 40)
     assert [pump.step({"pump": 50.0})["pump"] > 0.0 for _ in range(12)] == [True] * 12
     assert pump.settle({"pump": 50.0}, 7)["pump"] == 0.0  # but then: 12 s old, and read while it ran
