@@ -104,6 +104,5 @@ def test_availability_is_asked_in_one_file():
 
 def test_nodes_are_thin():
     for path in (PACKAGE / "nodes").glob("[!_]*.py"):
-        assert len(path.read_text().splitlines()) <= 220, (
-            f"{path}: move logic into a room that can be tested without ROS"
-        )
+        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        assert len(lines) <= 210, f"{path}: move logic into a room that can be tested without ROS"
