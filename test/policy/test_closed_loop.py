@@ -51,15 +51,16 @@ def test_two_days_in_the_simulated_farm(site, window_of, at, mode):
     light = column["canopy_light_umol_per_m2_s"].sum() * PERIOD_S * 1e-6
     moisture, charge = column["soil_moisture_percent"], column["battery_state_of_charge_percent"]
     imported = np.maximum(column["grid_power_kw"], 0).sum() * PERIOD_S / 3600
+    target = site.led.light_sum_target_mol_per_m2
+    grid, air = column["grid_power_kw"], column["air_temperature_celsius"]
     print(
-        f"\n{mode}: light {light:.2f} of {site.led.light_sum_target_mol_per_m2:g} mol/m2, moisture {moisture.min():.1f} "
-        f"to {moisture.max():.1f} %, state of charge {charge.min():.0f} to {charge.max():.0f} % (ends at {charge[-1]:.0f}), "
-        f"import {imported:.1f} kWh, {cost:.2f} EUR, highest import {column['grid_power_kw'].max():.1f} kW, "
-        f"air {column['air_temperature_celsius'].min():.1f} to {column['air_temperature_celsius'].max():.1f} degC, "
+        f"\n{mode}: light {light:.2f} of {target:g} mol/m2, moisture {moisture.min():.1f} to {moisture.max():.1f} %, "
+        f"state of charge {charge.min():.0f} to {charge.max():.0f} % (ends at {charge[-1]:.0f}), import {imported:.1f} kWh, "
+        f"{cost:.2f} EUR, highest import {grid.max():.1f} kW, air {air.min():.1f} to {air.max():.1f} degC, "
         f"{fallbacks} fallbacks"
     )
     assert fallbacks == 0
-    assert 0.85 * site.led.light_sum_target_mol_per_m2 < light < 1.25 * site.led.light_sum_target_mol_per_m2
+    assert 0.85 * target < light < 1.25 * target
     assert moisture.min() > 45.0
 
 

@@ -20,7 +20,6 @@ from cmkd_ros.policy.rules.reading import Reading, Values, first_known, full_lig
 from cmkd_ros.site import Site
 
 SAME_PRICE = 0.02  # EUR/kWh: closer prices count as equal
-BATTERY_HELPS_ABOVE = 15.0  # % state of charge over the minimum: the battery then carries a part of the peak
 DIMMEST = 3.0  # %: below, lights off
 LONGEST_STEP_S = HISTORY_STEP_S  # a longer gap between decisions is filled from the history instead
 
@@ -60,13 +59,12 @@ def light(window: Window, reading: Reading, outlook: Outlook, light_sum: Values,
     )  # (B, 24) lit hours allowed in each hour of the outlook
     needed_kwh = np.maximum(led.light_sum_target_mol_per_m2 - light_sum, 0.0) / _mol_per_kwh(site)
 
-    # What each hour may draw under the guard, unless the day's light then falls short: then up to the hard guard.
-    own = np.nan_to_num(reading.led_kw)
+    # What each hour may draw under the guard, unless the day's light then falls short: then up to the hard guard. The
+    # running hour takes what the meters say this second, so that the lights are shed before the limit is passed.
+    own = first_known(reading.led_kw, np.minimum(reading.light / full_light(site), 1.0) * led.power_kw, 0.0)
     others = np.where(np.isnan(reading.net_kw), outlook.base_kw[:, 0] - outlook.pv_kw[:, 0], reading.net_kw - own)
     rest = outlook.base_kw - outlook.pv_kw
     rest[:, 0] = others
-    over_minimum = reading.state_of_charge - site.battery.min_state_of_charge_percent
-    help_kw = np.where(over_minimum > BATTERY_HELPS_ABOVE, site.battery.power_kw, 0.0)
     draw = np.clip(reading.guard_kw[:, None] - rest, 0.0, led.power_kw)
     short = (draw * hours).sum(axis=1) < needed_kwh
     ceiling = np.where(short, reading.hard_guard_kw, reading.guard_kw)
@@ -81,13 +79,12 @@ def light(window: Window, reading: Reading, outlook: Outlook, light_sum: Values,
     share = np.clip((needed_kwh[:, None] - cheaper) / np.maximum(equal, 1e-9), 0.0, 1.0)
     plan = (share * power).reshape(-1, 2, 24).sum(axis=1)
 
-    # Now: dark hours, and the import limit as the meters see it this second. Tomorrow: an even day.
+    # Tomorrow is planned as an even day.
     dark = window.local_hour < led.min_dark_h
-    shed = np.maximum(ceiling + help_kw - others, 0.0)
-    percent = np.minimum(np.minimum(plan[:, 0], shed) / led.power_kw * 100.0, 100.0)
+    percent = np.minimum(plan[:, 0] / led.power_kw * 100.0, 100.0)
     percent = np.where(dark | (percent < DIMMEST), 0.0, percent)
     even = led.light_sum_target_mol_per_m2 / _mol_per_kwh(site) / max(24.0 - led.min_dark_h, 1.0)
-    tomorrow = (outlook.start_h >= midnight) & (outlook.start_h >= midnight + led.min_dark_h)
+    tomorrow = outlook.start_h >= midnight + led.min_dark_h
     return percent, np.where(hours > 0, plan, 0.0) + np.where(tomorrow, min(even, led.power_kw), 0.0)
 
 
