@@ -22,7 +22,7 @@ HOMES = {
     "pymodbus": {"modbus", "simulation"},
     "rosbags": {"bags"},
     "mcap": {"bags"},
-    "cv2": {"drivers", "fusion", "simulation"},
+    "cv2": {"bags", "drivers", "fusion", "simulation"},
     "sounddevice": {"drivers"},
     "typer": {"cli"},
     "rich": {"cli"},

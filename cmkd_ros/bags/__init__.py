@@ -8,8 +8,24 @@ repair     makes a bag whole that a killed recorder left behind
 """
 
 from cmkd_ros.bags.reader import BagReader, Recorded
+from cmkd_ros.bags.recorder import Recorder, RecorderOptions, Status
 from cmkd_ros.bags.repair import Repair, repair
+from cmkd_ros.bags.retention import RetentionOptions, protect
 from cmkd_ros.bags.topic import Topic, TopicCount
 from cmkd_ros.bags.writer import BagWriter, WriterOptions
 
-__all__ = ["BagReader", "BagWriter", "Recorded", "Repair", "Topic", "TopicCount", "WriterOptions", "repair"]
+__all__ = [
+    "BagReader",
+    "BagWriter",
+    "Recorded",
+    "Recorder",
+    "RecorderOptions",
+    "Repair",
+    "RetentionOptions",
+    "Status",
+    "Topic",
+    "TopicCount",
+    "WriterOptions",
+    "protect",
+    "repair",
+]

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mcap.data_stream import ReadDataStream, RecordBuilder
 from mcap.exceptions import McapError
@@ -37,7 +37,6 @@ from mcap.writer import MCAP0_MAGIC
 from zstandard import ZstdError
 
 _RECORD = struct.Struct("<BQ")
-_Record = Schema | Channel | ChunkIndex | AttachmentIndex | MetadataIndex | Statistics
 # What the library raises where bytes are not what a record should be.
 _BAD = (McapError, ZstdError, ValueError, struct.error, EOFError, RuntimeError, UnicodeDecodeError, IndexError)
 
@@ -184,7 +183,7 @@ class Rebuilt:
             metadata_count=len(self._metadata),
             schema_count=len(self._schemas),
         )
-        groups: list[tuple[int, list[_Record]]] = [
+        groups: list[tuple[int, list[Any]]] = [
             (Opcode.SCHEMA, [*self._schemas.values()]),
             (Opcode.CHANNEL, [*self._channels.values()]),
             (Opcode.STATISTICS, [statistics]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -116,6 +117,7 @@ def _repair(path: Path) -> tuple[Repair | None, FileSummary | None]:
         raise
     if damaged:
         os.link(path, _aside(path))
+    shutil.copystat(path, part)  # retention goes by when a file was written, not when it was repaired
     os.replace(part, path)
     for log in ("-wal", "-shm", "-journal"):
         path.with_name(path.name + log).unlink(missing_ok=True)

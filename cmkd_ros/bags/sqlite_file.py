@@ -6,6 +6,7 @@ Not by rosbags' writer, which commits once, at the end.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -86,4 +87,4 @@ def _try(action: Callable[[], _T]) -> _T:
     try:
         return action()
     except sqlite3.Error as error:
-        raise OSError(f"sqlite3: {error}") from error
+        raise OSError(errno.ENOSPC if "full" in str(error) else errno.EIO, f"sqlite3: {error}") from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a whole .db3 of one that was cut off. sqlite3's own recovery does it, and is itself safe against a power cut."""
+"""Makes a whole .db3 of one that was cut off, by sqlite3's own recovery, itself safe against a power cut."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Message types without ROS: definitions and hashes for what we write, decoding by the definition that a bag carries."""
+"""Message types without ROS: definitions and hashes for what we write, decoding by those that a bag carries."""
 
 from __future__ import annotations
 
