@@ -42,6 +42,9 @@ def up(
     modbus_port: Annotated[
         int, typer.Option(help="First TCP port of a simulated farm; 0: as its site file says.", min=0, max=65000)
     ] = 0,
+    sim: Annotated[
+        bool, typer.Option(help="Start the simulated hardware too; --no-sim: it runs elsewhere (simulation.launch.py).")
+    ] = True,
     composed: Annotated[bool | None, typer.Option(help="All farm nodes in one process; default: on a Pi.")] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated world.", min=0)] = 1,
     start: Annotated[str, typer.Option(help="First moment of the simulated world, ISO 8601.")] = "",
@@ -64,7 +67,7 @@ def up(
     }
     if policy_module:
         options["policy_module"] = str(Path(policy_module).resolve())
-    decided = run_farm(FarmOptions(**options), modbus_port, composed, duration, namespace, log_level)
+    decided = run_farm(FarmOptions(**options), modbus_port, sim, composed, duration, namespace, log_level)
     raise typer.Exit(0 if decided else NEVER_DECIDED)
 
 

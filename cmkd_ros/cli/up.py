@@ -28,7 +28,13 @@ CHECK_S, LINE_S = 0.25, 5.0
 
 
 def run_farm(
-    options: FarmOptions, modbus_port: int, composed: bool | None, duration_s: float, namespace: str, log_level: str
+    options: FarmOptions,
+    modbus_port: int,
+    sim: bool,
+    composed: bool | None,
+    duration_s: float,
+    namespace: str,
+    log_level: str,
 ) -> bool:
     """Run a farm until Ctrl-C, SIGTERM or `duration_s` (0: for ever). True when it decided at least once.
 
@@ -44,7 +50,7 @@ def run_farm(
             options = dataclasses.replace(options, site=str(moved))
         options = dataclasses.replace(options, use_sim_time=site.simulated)
         specs = [composed_node(options)] if composed else farm_nodes(site, options)
-        if site.simulated:
+        if site.simulated and sim:
             specs.insert(0, simulation_node(options))
         supervisor = Supervisor([_program(spec, namespace, log_level) for spec in specs])
         return _watch(supervisor, site, duration_s, namespace)

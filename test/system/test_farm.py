@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole farm as a person starts it: it decides every 5 s, the registers follow, and it lives through a dead node."""
+"""The whole farm as a person starts it: it decides every 5 s, registers follow, it outlives a dead node."""
 
 import os
 import signal
