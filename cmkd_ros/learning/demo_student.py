@@ -272,6 +272,8 @@ def _squashed(hand: Perceptron, seen: Array) -> NDArray[np.float64]:
 
 def _importance(masked: dict[str, Columns], eye: Perceptron, ear: Perceptron, hand: Perceptron) -> NDArray[np.float64]:
     """(4,) how much the squared error against the rules grows without each modality, where all are there."""
+    if not len(masked["nothing"]["targets"]):
+        return np.zeros(len(MODALITIES))
     errors = {
         name: ((_squashed(hand, _hand_inputs(rows, eye, ear)) - rows["targets"]) ** 2).mean()
         for name, rows in masked.items()
@@ -327,9 +329,7 @@ def _figures(
     low, high = (fitted.ahead_residuals[:, :, index].ravel() for index in (0, -1))
     inside = np.where(np.isnan(truth), np.nan, (truth >= middle + low) & (truth <= middle + high)).ravel()
     for name, row in zip(("load_kw", "state_of_charge_percent", "soil_moisture_percent"), errors):
-        figures[f"{name}_ahead_mae"] = {
-            f"{hour} h": round(float(error), 2) for hour, error in zip(fitted.hours_ahead, row)
-        }
+        figures[f"{name}_ahead_mae"] = {f"{hour} h": _mean(error, 2) for hour, error in zip(fitted.hours_ahead, row)}
     figures["coverage_of_the_80_percent_band"] = _mean(inside, 3)
     return figures
 

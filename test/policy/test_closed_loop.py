@@ -55,8 +55,8 @@ def test_two_days_in_the_simulated_farm(site, window_of, at, mode):
     grid, air = column["grid_power_kw"], column["air_temperature_celsius"]
     print(
         f"\n{mode}: light {light:.2f} of {target:g} mol/m2, moisture {moisture.min():.1f} to {moisture.max():.1f} %, "
-        f"state of charge {charge.min():.0f} to {charge.max():.0f} % (ends at {charge[-1]:.0f}), import {imported:.1f} kWh, "
-        f"{cost:.2f} EUR, highest import {grid.max():.1f} kW, air {air.min():.1f} to {air.max():.1f} degC, "
+        f"state of charge {charge.min():.0f} to {charge.max():.0f} % (ends at {charge[-1]:.0f}), "
+        f"import {imported:.1f} kWh, {cost:.2f} EUR, highest import {grid.max():.1f} kW, air {air.min():.1f} to {air.max():.1f} degC, "
         f"{fallbacks} fallbacks"
     )
     assert fallbacks == 0
