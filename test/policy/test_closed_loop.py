@@ -56,8 +56,8 @@ def test_two_days_in_the_simulated_farm(site, window_of, at, mode):
     print(
         f"\n{mode}: light {light:.2f} of {target:g} mol/m2, moisture {moisture.min():.1f} to {moisture.max():.1f} %, "
         f"state of charge {charge.min():.0f} to {charge.max():.0f} % (ends at {charge[-1]:.0f}), "
-        f"import {imported:.1f} kWh, {cost:.2f} EUR, highest import {grid.max():.1f} kW, air {air.min():.1f} to {air.max():.1f} degC, "
-        f"{fallbacks} fallbacks"
+        f"import {imported:.1f} kWh, {cost:.2f} EUR, highest import {grid.max():.1f} kW, "
+        f"air {air.min():.1f} to {air.max():.1f} degC, {fallbacks} fallbacks"
     )
     assert fallbacks == 0
     assert 0.85 * target < light < 1.25 * target

@@ -2,6 +2,7 @@
 """The shipped student under ONNX Runtime, in windows with and without its senses; and a student fitted anew."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from cmkd_ros.contract.errors import ModelError, PolicyError
 from cmkd_ros.fusion.tensors import tensors
 from cmkd_ros.fusion.window import stack
-from cmkd_ros.learning.demo_student import fit_demo_student
+from cmkd_ros.learning import demo_student
 from cmkd_ros.policy.graph import open_session
 from cmkd_ros.policy.manifest import load_manifest
 from cmkd_ros.policy.student import Student
@@ -179,9 +180,17 @@ def test_numbers_that_are_not_finite_are_refused_by_name(student, full, monkeypa
         student.decide(full(), {})
 
 
-def test_a_student_fitted_anew_is_the_same_to_the_byte_and_its_manifest_loads(tmp_path, site):
+def test_a_student_fitted_anew_is_the_same_to_the_byte_and_its_manifest_loads(tmp_path, site, monkeypatch):
+    def days():
+        return demo_student.simulate(site, 1, 3, 2, demo_student.SIZES, demo_student.IRRADIANCE_HORIZONS_S)
+
+    samples = list(days())
+    for sample, again in zip(samples, itertools.islice(days(), 3)):
+        for name, values in vars(sample.window).items():
+            assert np.array_equal(values, getattr(again.window, name), equal_nan=not name.startswith("sky")), name
+    monkeypatch.setattr(demo_student, "simulate", lambda *sizes: iter(samples))  # slow, and shown to repeat itself
     sizes = {"farms": 3, "hours": 2, "pumps": 40, "hours_ahead": (1,)}
-    made = [fit_demo_student(tmp_path / name, 1, say=lambda text: None, **sizes) for name in "ab"]
+    made = [demo_student.fit_demo_student(tmp_path / name, 1, say=lambda text: None, **sizes) for name in "ab"]
     assert made[0].sha256 == made[1].sha256
     assert (tmp_path / "a" / "student.onnx").read_bytes() == (tmp_path / "b" / "student.onnx").read_bytes()
     assert made[0].provenance["figures"].keys() >= {"battery_against_rules", "cavitation_auc"}
