@@ -199,27 +199,28 @@ class FusionNode(FarmNode[FusionSettings]):
 
     def _on_set_policy(self, request: Any, response: Any) -> Any:
         response.previous = self._mind.mode
-        try:
+
+        def change() -> str:
             self._mind.set_policy(request.policy, request.reason)
-        except PolicyError as error:
-            response.accepted, response.message = False, str(error)
-            return response
-        response.accepted, response.message = True, f"{request.policy} from the next decision on"
-        self.get_logger().warning(f"policy {response.previous} -> {request.policy}: {request.reason}")
-        return response
+            return f"{request.policy} from the next decision on"
+
+        return self._obey(change, request, response)
 
     def _on_set_override(self, request: Any, response: Any) -> Any:
+        def take() -> str:
+            asked = (request.actuator, request.value, request.duration_s, request.reason, self._now())
+            response.expires = encode.time(self._mind.set_override(*asked))
+            what = f"{request.value:g} for {request.duration_s:g} s" if request.duration_s else "given back"
+            return f"{request.actuator}: {what}, from the next decision on"
+
+        return self._obey(take, request, response)
+
+    def _obey(self, work: Callable[[], str], request: Any, response: Any) -> Any:
         try:
-            expires_ns = self._mind.set_override(
-                request.actuator, request.value, request.duration_s, request.reason, self._now()
-            )
+            response.message, response.accepted = work(), True
+            self.get_logger().warning(f"{response.message}: {request.reason}")
         except PolicyError as error:
-            response.accepted, response.message = False, str(error)
-            return response
-        what = f"{request.value:g} for {request.duration_s:g} s" if request.duration_s else "given back"
-        response.accepted, response.message = True, f"{request.actuator}: {what}, from the next decision on"
-        response.expires = encode.time(expires_ns)
-        self.get_logger().warning(f"override of {request.actuator}: {what}: {request.reason}")
+            response.message, response.accepted = str(error), False
         return response
 
 
