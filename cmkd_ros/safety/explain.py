@@ -101,7 +101,7 @@ def _outcome(scene: _Scene, actuator: int, admitted: float) -> str:
 
 def _stale(scene: _Scene) -> str:
     if not np.isfinite(scene.proposal_age_s):
-        return "no proposal, so the safe programme runs"
+        return "no proposal that counts, so the safe programme runs"
     oldest = scene.envelope.options.proposal_max_age_s
     return f"the proposal is {scene.proposal_age_s:.1f} s old (at most {oldest:g} s), so the safe programme runs"
 

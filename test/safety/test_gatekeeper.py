@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The envelope at work on one farm: what is held, refused, written and told, on two clocks."""
 
+import dataclasses
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cmkd_ros.contract.actions import ACTION_NAMES
-from cmkd_ros.safety import EnvelopeOptions, Gatekeeper
+from cmkd_ros.safety import EnvelopeOptions, Event, Gatekeeper
 
 SECOND = 10**9
 NOON_NS = 1_781_006_400 * SECOND
@@ -180,12 +183,14 @@ def test_at_most_one_write_a_second_and_a_heartbeat(gateway) -> None:
 
 def test_a_move_to_the_safe_side_goes_out_at_once(gateway) -> None:
     gateway.follow(60, **WANTED)
-    gateway.propose(battery=3.0, valve=60.0)
-    gateway.step(dt_s=0.1)
-    assert gateway.registers["battery"] == 3.0
+    gateway.follow(3, **{**WANTED, "battery": 7.0, "valve": 65.0, "led": 95.0})
+    gateway.propose(battery=7.5, valve=70.0, led=100.0)
+    assert {"battery", "valve", "led"} <= set(gateway.step().writes)  # written now ...
+    gateway.propose(battery=3.0)
+    assert set(gateway.step(dt_s=0.1).writes) == {"battery"}  # ... and again a tenth of a second later
     gateway.readings["air_temperature_celsius"] = 40.0
-    gateway.step(dt_s=0.1)
-    assert gateway.registers["valve"] == 0.0 and gateway.registers["led"] == 30.0
+    assert set(gateway.step(dt_s=0.1).writes) == {"valve", "led"}
+    assert (gateway.registers["battery"], gateway.registers["valve"], gateway.registers["led"]) == (3.0, 0.0, 30.0)
 
 
 def test_a_write_that_was_not_confirmed_is_repeated_every_second(farm) -> None:
@@ -237,12 +242,6 @@ def test_what_is_unmet_without_moving_anything_is_told_for_the_whole_farm(gatewa
 
 
 def test_the_fields_of_an_event_are_those_of_the_message() -> None:
-    import dataclasses
-    import re
-    from pathlib import Path
-
-    from cmkd_ros.safety import Event
-
     text = (Path(__file__).parents[2] / "msg" / "Intervention.msg").read_text()
     fields = re.findall(r"^(?:\w+/)?\w+ (\w+)\s*(?:#.*)?$", text, re.MULTILINE)
     assert [field.name for field in dataclasses.fields(Event)] == ["stamp_ns", *fields[1:]]
