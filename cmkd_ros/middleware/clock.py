@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cmkd_ros.contract.samples import NANOSECONDS
-from cmkd_ros.middleware.disk import write_atomically
+from cmkd_ros.site.files import write_atomically
 
 KEEP_EVERY_S = 60.0
 _UNSYNCHRONISED = 5  # adjtimex(2): TIME_ERROR

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What nodes keep between runs: where it lies, and how it is written so that a power cut leaves the old or the new."""
+"""Where nodes keep what they need between runs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,3 @@ def state_folder(name: str) -> Path:
     folder = Path(base) / "cmkd_ros" / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is never half there. Raises OSError."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with open(partial, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)

@@ -27,7 +27,7 @@ from cmkd_ros.middleware.main import run
 from cmkd_ros.middleware.parameters import NodeSettings
 from cmkd_ros.middleware.synchroniser import ApproximateTimeSynchronizer, Subscriber
 from cmkd_ros.msg import ActuatorCommand, AudioChunk, Decision, Insight, Telemetry, Window
-from cmkd_ros.nodes._mind import Mind
+from cmkd_ros.policy.mind import Mind
 from cmkd_ros.srv import SetOverride, SetPolicy
 
 WINDOW_EVERY_NS = 600 * NANOSECONDS
@@ -65,7 +65,7 @@ class FusionSettings(Options, NodeSettings):
 
 
 class FusionNode(FarmNode[FusionSettings]):
-    """Thin glue between ROS and `_mind.Mind`. All of it runs in the executor's one thread."""
+    """Thin glue between ROS and `policy.mind.Mind`. All of it runs in the executor's one thread."""
 
     Settings = FusionSettings
 

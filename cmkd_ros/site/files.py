@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading site files, and finding what the package ships (config, launch, models, resource)."""
+"""Reading and writing files: the site file, what the package ships, and how a file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -119,3 +119,13 @@ def _convert(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         faults.append(f"{where}: needs a {kind.__name__}, got {value!r}")
     return value
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a power cut leaves the old or the new, never half of it. Raises OSError."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with open(partial, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)

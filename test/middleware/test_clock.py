@@ -7,7 +7,8 @@ pytest.importorskip("rclpy", reason="middleware is installed with ROS 2's rclpy"
 
 from cmkd_ros.contract.samples import NANOSECONDS
 from cmkd_ros.middleware.clock import ClockGuard
-from cmkd_ros.middleware.disk import state_folder, write_atomically
+from cmkd_ros.middleware.disk import state_folder
+from cmkd_ros.site.files import write_atomically
 
 NOW_NS = 1_750_000_000 * NANOSECONDS
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the fusion node thinks with, without ROS: window, policies, who acts, overrides, and the memory of all that."""
+"""What the fusion node and a replayed bag think with: window, policies, who acts, overrides, the memory of all that."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from cmkd_ros.fusion.options import Options, Sizes
 from cmkd_ros.fusion.snapshot import Snapshot
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.fusion.windower import Used, Windower
-from cmkd_ros.nodes._memory import Memory, load, save
 from cmkd_ros.policy.decision import RULES, STUDENT, Decider, Outcome
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.manifest import load_manifest
+from cmkd_ros.policy.memory import Memory, load, save
 from cmkd_ros.policy.modules import load_policy_module
 from cmkd_ros.policy.rules import Rules
 from cmkd_ros.policy.student import Student

@@ -9,8 +9,8 @@ import pytest
 from cmkd_ros.contract.errors import ModelError, PolicyError, SampleError
 from cmkd_ros.contract.samples import NANOSECONDS, AudioChunk, Frame, Telemetry
 from cmkd_ros.fusion.options import Options
-from cmkd_ros.nodes import _memory
-from cmkd_ros.nodes._mind import Mind
+from cmkd_ros.policy import memory
+from cmkd_ros.policy.mind import Mind
 from cmkd_ros.site import load_site
 
 SITE = load_site("demo")
@@ -169,4 +169,4 @@ def test_a_memory_never_runs_code(tmp_path):
         path, time_ns=np.array([object()], dtype=object), frames=np.zeros(0), frame_stamps_ns=np.zeros(0), words=[]
     )
     with pytest.raises(SampleError):
-        _memory.load(path)
+        memory.load(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the fusion node keeps on disk across a restart: arrays, frames and words in one npz file, without pickle."""
+"""What a mind keeps on disk across a restart: arrays, frames and words in one npz file, without pickle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import SampleError
 from cmkd_ros.contract.samples import Frame
-from cmkd_ros.middleware.disk import write_atomically
+from cmkd_ros.site.files import write_atomically
 
 _FRAMES, _STAMPS, _WORDS = "frames", "frame_stamps_ns", "words"
 
