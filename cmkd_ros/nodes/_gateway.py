@@ -61,7 +61,8 @@ class Gateway:
     def __post_init__(self) -> None:
         self.fieldbus = Fieldbus(self.site)
         # However fast time runs, a busy computer needs a moment of wall time to hand anything on.
-        options = EnvelopeOptions.for_period(max(self.period_s, SLOWEST_WALL_S * self.speed))
+        self._slack_s = max(self.period_s, SLOWEST_WALL_S * self.speed)
+        options = EnvelopeOptions.for_period(self._slack_s)
         self.gatekeeper = Gatekeeper(self.site, replace(options, future_tolerance_s=self.future_tolerance_s))
         self._lines = {name: line for line in self.fieldbus.lines for name in line.actuators}
         self._written = {name: _Written() for name in self._lines}
@@ -244,7 +245,7 @@ class Gateway:
         """Telemetry, once a period however many buses there are."""
         now_s = time.monotonic()
         with self._lock:
-            if now_s - self._published_s < 0.9 * self.period_s / self.speed:
+            if now_s - self._published_s < 0.5 * self.period_s / self.speed:
                 return
             self._published_s = now_s
             sample = self._telemetry(self.clock())
@@ -254,7 +255,7 @@ class Gateway:
         values, stamps = {}, {}
         for channel, (value, stamp_ns) in self._readings.values.items():
             meter = self.site.meters.get(channel)
-            max_age_s = max(meter.max_age_s if meter else UNLISTED_MAX_AGE_S, 3 * self.period_s)
+            max_age_s = max(meter.max_age_s if meter else UNLISTED_MAX_AGE_S, 3 * self._slack_s)
             if now_ns - stamp_ns <= max_age_s * NANOSECONDS:
                 values[channel], stamps[channel] = value, stamp_ns
         if self._market is None:
