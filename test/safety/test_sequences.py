@@ -41,7 +41,7 @@ def hostile_pump_proposals(random: np.random.Generator, steps: int, batch: int) 
 def test_pump_minimum_times_starts_and_irrigation_over_hours(most: int) -> None:
     farm = site("tank_level_switch", pump=Pump(max_starts_per_hour=most, min_on_s=20.0, min_off_s=30.0))
     envelope, random = Envelope(farm), np.random.default_rng(1)
-    batch, steps = 32, 4500
+    batch, steps = 32, 3500
     meters = Meters.of(batch, tank_level_switch=1.0)
     now = np.full(batch, START_S)
     state = envelope.reset(batch, now)
@@ -78,7 +78,7 @@ def test_pump_minimum_times_starts_and_irrigation_over_hours(most: int) -> None:
         assert (begun[1:] + 60.0 - ended[:-1] <= 1800.0 + 5.0).all()
 
 
-@pytest.mark.parametrize("room_celsius", [20.0, 22.5, 26.0])
+@pytest.mark.parametrize("room_celsius", [20.0, 22.5])
 def test_compressor_times_and_starts_by_a_thermostat_of_its_own(room_celsius: float) -> None:
     envelope, random = Envelope(site()), np.random.default_rng(2)
     batch, steps = 32, 3000
