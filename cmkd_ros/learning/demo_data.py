@@ -33,7 +33,7 @@ MINUTE_NS = 60 * NANOSECONDS
 SAMPLE_MINUTES = 5
 YEAR_START_NS = 1_767_225_600 * NANOSECONDS  # 2026-01-01
 PERTURBED_SHARE = 0.15  # of the hours: actions are then somebody else's, so that the rules are seen to recover
-SEEN_SHARE = 1 / 3  # of the samples have pictures and sound; they cost the most to make
+SEEN_SHARE = 0.25  # of the samples have pictures and sound; they cost the most to make
 
 
 @dataclass(frozen=True)

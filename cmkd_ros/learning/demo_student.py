@@ -35,7 +35,7 @@ SIZES = Sizes(sky_height=64, sky_width=64, audio_samples=16_000, audio_rate_hz=1
 HOURS_AHEAD = (1, 3, 6)
 IRRADIANCE_HORIZONS_S = (300.0, 900.0, 1800.0)
 QUANTILES = (0.1, 0.5, 0.9)
-FARMS, HOURS, PUMPS = 64, 30, 3000
+FARMS, HOURS, PUMPS = 96, 24, 3000
 HELD_OUT = 0.25  # of the farms, and of the pumps: never fitted, only judged
 
 # Round numbers that bring each unit near 0..1; the fit's first layer does the exact standardising.
@@ -85,9 +85,8 @@ def fit_demo_student(
     train = ~held
 
     say("Fitting eye, ear and hand")
-    eye = fit_perceptron(
-        rows["eye"][train], rows["irradiance"][train] / np.float32(1000), (48,), seed, 25, squash=False
-    )
+    bright = rows["irradiance"][train] / np.float32(1000)
+    eye = fit_perceptron(rows["eye"][train], bright, (96, 48), seed, 50, squash=False)
     ear, ear_figures = _fit_ear(site, spec, session, seed, pumps)
     seen = _hand_inputs(rows, eye, ear)
     hand = fit_perceptron(seen[train], rows["targets"][train], (128, 64), seed, 40, squash=True)
