@@ -65,6 +65,7 @@ class Gateway:
         options = EnvelopeOptions.for_period(self._slack_s)
         self.gatekeeper = Gatekeeper(self.site, replace(options, future_tolerance_s=self.future_tolerance_s))
         self._lines = {name: line for line in self.fieldbus.lines for name in line.actuators}
+        self._device = {name: device.name for device in self.site.modbus.devices for name in device.setpoints}
         self._written = {name: _Written() for name in self._lines}
         self._lock = threading.RLock()
         self._readings = Readings()
@@ -125,8 +126,10 @@ class Gateway:
             line, written = self._lines[actuator], self._written[actuator]
             if not line.writes:
                 return written.read_back, False, "read-only: nothing is written until modbus.write is true"
-            healthy = not written.fault and self._agrees(line, actuator, written.read_back, written.value)
-            return written.read_back, healthy, written.fault
+            device = self._device[actuator]
+            fault = written.fault or self._readings.faults.get(device, "")
+            healthy = line.health()[device].connected and self._agrees(line, actuator, written.read_back, written.value)
+            return written.read_back, healthy and not written.fault, fault
 
     def step(self) -> None:
         """Run the envelope on what is known now, and hand its writes to the buses' threads."""
