@@ -34,6 +34,8 @@ class SqliteFile:
         # Python's own implicit transactions; a reader that holds the file may delay a commit but not end the recording.
         self._base = _try(lambda: sqlite3.connect(path, timeout=30.0, check_same_thread=False))
         _try(lambda: self._base.executescript(f"PRAGMA journal_mode=WAL; {Sqlite3Writer.SQLITE_SCHEMA}"))
+        _try(lambda: self._base.execute("UPDATE schema SET ros_distro = 'jazzy'"))
+        _try(self._base.commit)
         _try(lambda: self._base.execute("PRAGMA synchronous=FULL"))
 
     def add_topic(self, topic: Topic) -> None:

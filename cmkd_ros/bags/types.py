@@ -87,7 +87,7 @@ class Decoder:
         """`text`: the bag's definition, .msg or IDL; empty when it carries none. Raises `BagError` when unusable."""
         self.type_name = full_name(type_name)
         try:
-            self._store = _store(self.type_name, text) if text.strip() or not self._known() else our_types()
+            self._store = _store(self.type_name, text) if text.strip() else our_types()
         except (TypesysError, KeyError, ValueError) as error:
             raise BagError(f"{type_name}: the bag's definition cannot be used: {error}") from error
         if self.type_name not in self._store.fielddefs:
@@ -100,9 +100,6 @@ class Decoder:
         # The generated code meets garbage with whatever its first wrong step raises.
         except (SerdeError, ValueError, IndexError, KeyError, OverflowError, MemoryError, AssertionError) as error:
             raise SampleError(f"{self.type_name}: {len(data)} bytes are no such message: {error}") from error
-
-    def _known(self) -> bool:
-        return self.type_name in our_types().fielddefs
 
 
 def _store(type_name: str, text: str) -> Typestore:

@@ -26,7 +26,7 @@ class WriterOptions:
     """How a bag is written."""
 
     storage: str = quantity("mcap", choices=tuple(SUFFIXES), description="file format: mcap (zstd in its chunks)")
-    split_bytes: int = quantity(256_000_000, low=10_000, unit="B", description="size at which a new file begins")
+    split_bytes: int = quantity(256_000_000, low=100_000, unit="B", description="size at which a new file begins")
     split_s: float = quantity(3600.0, low=0.0, unit="s", description="length of recording at which a new file begins")
     flush_s: float = quantity(5.0, low=0.0, high=10.0, unit="s", description="what a power cut can cost at most")
 
