@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,21 @@ def command(message: Any) -> Command:
     return Command(
         time_ns(message.header.stamp), str(message.actuator), float(message.value), source, str(message.reason)
     )
+
+
+def window(message: Any) -> tuple[dict[str, NDArray[Any]], tuple[Frame, ...]]:
+    """cmkd_ros/Window -> its arrays by name (float64 or int64) and its frames.
+
+    Raises `SampleError` when an array's shape and length do not agree.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    for item in message.state:
+        floats, integers = np.array(item.floats, np.float64), np.array(item.integers, np.int64)
+        values, shape = (floats if floats.size else integers), tuple(int(size) for size in item.shape)
+        if values.size != math.prod(shape):
+            raise SampleError(f"window: {item.name} has {values.size} values for shape {shape}")
+        arrays[str(item.name)] = values.reshape(shape)
+    return arrays, tuple(frame(image) for image in message.sky)
 
 
 def _series(values: Any) -> NDArray[np.float64]:

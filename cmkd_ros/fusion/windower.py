@@ -36,7 +36,9 @@ class Used:
     time_ns: int
     frames: tuple[Frame, ...]  # at the student's size, oldest first, original stamps
     audio: AudioChunk | None  # mono at the student's rate, stamped at its first sample
-    stamps_ns: dict[str, tuple[int, ...]]  # by modality, oldest first; audio: of `audio`, and of the chunks behind it
+    # By modality, oldest first. Audio: of `audio`, and of the chunks behind it. Telemetry: of all that was interpolated,
+    # and of all that came into the history since the last window, so that a bag knows exactly what was heard.
+    stamps_ns: dict[str, tuple[int, ...]]
 
 
 class Windower:
@@ -66,6 +68,7 @@ class Windower:
         self._chunks: Buffer[AudioChunk] = Buffer(_CHUNKS)
         self._readings: Buffer[Reading] = Buffer(_READINGS)
         self._history = History()
+        self._unlisted: set[int] = set()  # stamps of telemetry that no window has named yet
         self._time_ns = 0  # of the newest window
         self._used = Used(0, (), None, {})
 
@@ -106,13 +109,15 @@ class Windower:
         if replaced is not None:
             self._history.add(stamp_ns, replaced.values, -1)
         self._history.add(stamp_ns, reading.values)
+        if len(self._unlisted) < _READINGS:
+            self._unlisted.add(stamp_ns)
         return True
 
     def window(self, time_ns: int, only: Stamps | None = None) -> Window:
         """All that may be known at `time_ns`, the decision's grid time: a batch of one.
 
         `only` (a `Used.stamps_ns`) makes a replay leave out what came too late live: a modality that it names uses
-        samples with these stamps only, telemetry none stamped later than the latest of them. A time more than
+        samples with these stamps only, of telemetry among those that may be interpolated. A time more than
         `jump_back_s` before the last window's forgets everything first: the world has been started again.
         """
         if time_ns < self._time_ns - round(self.options.jump_back_s * 1e9):
@@ -129,13 +134,17 @@ class Windower:
 
         audio, chunk_stamps = self._audio(time_ns, limit_ns, only.get("audio"))
 
-        heard_ns = limit_ns if "telemetry" not in only else min(limit_ns, max(only["telemetry"], default=0))
-        readings = self._readings.between(limit_ns - self._span_ns, heard_ns)
-        telemetry = self._readings.newest(heard_ns, self._market_age_ns)
+        heard = set(only["telemetry"]) if "telemetry" in only else None
+        recent = self._readings.between(limit_ns - self._span_ns, limit_ns)
+        readings = [reading for reading in recent if heard is None or reading[0] in heard]
+        telemetry = self._readings.newest(limit_ns, self._market_age_ns, heard)
         telemetry_ns = telemetry[0] if telemetry else 0
         at_ns = newest[0] if newest else telemetry_ns
         meters = present([reading for _, reading in readings], at_ns, time_ns, self._reading_ages_ns)
-        missed = [(stamp, late.values) for stamp, late in self._readings.between(heard_ns, limit_ns)]
+        missed = []
+        if heard is not None:
+            recent = self._readings.between(min(limit_ns - self._span_ns, max(heard, default=0)), limit_ns)
+            missed = [(stamp, late.values) for stamp, late in recent if stamp not in heard]
         history, history_mask = self._history.rows(limit_ns, missed)
 
         safe, place = self.site.safe, self.site.location
@@ -150,6 +159,8 @@ class Windower:
             telemetry_ns if meters.mask[~MARKET].any() else 0,
             (prices_ns or telemetry_ns) if future_mask[:, : MARKET.sum()].any() else 0,
         ]
+        listed = {stamp for stamp, _ in readings} | {stamp for stamp in self._unlisted if stamp <= limit_ns}
+        self._unlisted = {stamp for stamp in self._unlisted if stamp > limit_ns}
         self._used = Used(
             time_ns,
             tuple(frame for frame in frames if frame is not None),
@@ -157,7 +168,7 @@ class Windower:
             {
                 "sky": tuple(frame.stamp_ns for frame in frames if frame is not None),
                 "audio": tuple(sorted({audio.stamp_ns, *chunk_stamps})) if audio else (),
-                "telemetry": (telemetry_ns,) if telemetry else (),
+                "telemetry": tuple(sorted(listed | ({telemetry_ns} if telemetry else set()))),
                 "market": (telemetry_ns,) if telemetry else (),
             },
         )
@@ -194,6 +205,7 @@ class Windower:
         for buffer in (self._frames, self._kept, self._chunks, self._readings):
             buffer.clear()
         self._history.clear()
+        self._unlisted.clear()
         self._time_ns = 0
         self._used = Used(0, (), None, {})
 

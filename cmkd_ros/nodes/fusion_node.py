@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +10,9 @@ from typing import Any
 from sensor_msgs.msg import Image
 
 from cmkd_ros.contract import decode
-from cmkd_ros.contract.actions import ACTION_NAMES, SOURCES
 from cmkd_ros.contract.errors import PolicyError, SampleError
 from cmkd_ros.contract.quantities import quantity
-from cmkd_ros.contract.samples import NANOSECONDS, Command
-from cmkd_ros.contract.student import HISTORY_STEP_S
+from cmkd_ros.contract.samples import NANOSECONDS
 from cmkd_ros.fusion.options import Options
 from cmkd_ros.middleware import encode, qos
 from cmkd_ros.middleware.clock import ClockGuard
@@ -26,11 +22,11 @@ from cmkd_ros.middleware.lifecycle import FarmNode
 from cmkd_ros.middleware.main import run
 from cmkd_ros.middleware.parameters import NodeSettings
 from cmkd_ros.middleware.synchroniser import ApproximateTimeSynchronizer, Subscriber
-from cmkd_ros.msg import ActuatorCommand, AudioChunk, Decision, Insight, Telemetry, Window
+from cmkd_ros.msg import AudioChunk, Telemetry, Window
+from cmkd_ros.nodes._voice import Voice
 from cmkd_ros.policy.mind import Mind
 from cmkd_ros.srv import SetOverride, SetPolicy
 
-WINDOW_EVERY_NS = 600 * NANOSECONDS
 SAVE_WALL_S = 60.0
 QUEUE = 30  # samples of each stream that wait for the others
 
@@ -62,6 +58,12 @@ class FusionSettings(Options, NodeSettings):
     memory_max_age_s: float = quantity(
         86400.0, description="what an older run remembered is forgotten", unit="s", low=0, high=1e7, read_only=True
     )
+    follow: str = quantity(
+        "",
+        description="for a replay: topic of fusion/window snapshots to go on from, each as it comes; nothing is "
+        "decided before the first, and the disk is left alone",
+        read_only=True,
+    )
 
 
 class FusionNode(FarmNode[FusionSettings]):
@@ -77,21 +79,12 @@ class FusionNode(FarmNode[FusionSettings]):
         self._guard = ClockGuard(folder / "last_stamp_ns", self.simulated_time)
         self._memory = folder / "fusion.npz"
         self._mind = Mind(self.site, settings, settings.policy, settings.policy_module, settings.model)
-        self._insight = self.create_publisher(Insight, "insight", qos.STATE)
-        self._decision = self.create_publisher(Decision, "decision", qos.STATE)
-        lifespan = qos.command(3 * settings.decision_period_s / settings.speed)
-        self._commands = {
-            name: self.create_publisher(ActuatorCommand, f"{name}/command", lifespan) for name in ACTION_NAMES
-        }
-        self._used_sky = self.create_publisher(Image, "fusion/used/sky", qos.USED)
-        self._used_audio = self.create_publisher(AudioChunk, "fusion/used/audio", qos.USED)
-        self._window = self.create_publisher(Window, "fusion/window", qos.LATCHED)
+        self._voice = Voice(self, self._mind, 3 * settings.decision_period_s / settings.speed)
 
     def activate(self) -> None:
         settings, mind = self.settings, self._mind
-        self._remembers = False  # whether the last run's memory was looked at: that takes a clock
-        self._windowed_ns = 0
-        self._shown: deque[int] = deque(maxlen=256)  # stamps of the frames already published on fusion/used/sky
+        self._voice.begin()
+        self._remembers = bool(settings.follow)  # whether the last run's memory was looked at: that takes a clock
         sky = Subscriber(self, Image, "sky/image", qos_profile=qos.SENSOR)
         audio = Subscriber(self, AudioChunk, "pump/audio", qos_profile=qos.SENSOR)
         telemetry = Subscriber(self, Telemetry, "telemetry", qos_profile=qos.STATE)
@@ -105,8 +98,11 @@ class FusionNode(FarmNode[FusionSettings]):
         self.create_service(SetOverride, "set_override", self._on_set_override)
         # Looks at ROS time ten times a period at least, however fast that runs.
         self.every(min(0.1, settings.decision_period_s / settings.speed / 10), self._look)
-        self.every(SAVE_WALL_S, self._save)
-        self.undo(self._save)
+        if settings.follow:
+            self.create_subscription(Window, settings.follow, self._on_window, qos.LATCHED)
+        else:
+            self.every(SAVE_WALL_S, self._save)
+            self.undo(self._save)
 
     def health(self) -> Iterable[Health]:
         mind = self._mind
@@ -139,7 +135,7 @@ class FusionNode(FarmNode[FusionSettings]):
     def _look(self) -> None:
         period_ns = round(self.settings.decision_period_s * NANOSECONDS)
         grid_ns, decided_ns = self._now() // period_ns * period_ns, self._mind.decided_ns
-        if grid_ns > decided_ns:
+        if grid_ns > decided_ns and (decided_ns or not self.settings.follow):
             if decided_ns and grid_ns - decided_ns >= 2 * period_ns:
                 self.diagnostics.count("skipped", (grid_ns - decided_ns) // period_ns - 1)
             self._decide(grid_ns)
@@ -153,10 +149,9 @@ class FusionNode(FarmNode[FusionSettings]):
     def _now(self) -> int:
         """ROS time. The first time that there is one, the last run's memory is looked at."""
         now_ns, mind = self.now_ns(), self._mind
-        if now_ns < mind.decided_ns - self.settings.jump_back_s * NANOSECONDS:
+        if 0 < now_ns < mind.decided_ns - self.settings.jump_back_s * NANOSECONDS:
             self.get_logger().warning("ROS time jumped back: everything is forgotten")
             mind.forget()
-            self._windowed_ns = 0
         if now_ns > 0 and not self._remembers:
             self._remembers = True
             try:
@@ -169,27 +164,16 @@ class FusionNode(FarmNode[FusionSettings]):
         return now_ns
 
     def _decide(self, time_ns: int) -> None:
-        decided = self._mind.decide(time_ns, self._guard.why_not(time_ns))
-        outcome, used = decided.outcome, decided.used
-        for index, name in enumerate(ACTION_NAMES):
-            value, source = float(outcome.commands[0, index]), SOURCES[outcome.sources[0, index]]
-            if not math.isnan(value):  # no command: the actuator's own safe programme runs
-                command = Command(time_ns, name, value, source, self._mind.reason(name, source))
-                self._commands[name].publish(encode.command(command))
-        self._insight.publish(encode.insight(outcome.insight, decided.window, used.stamps_ns))
-        self._decision.publish(encode.decision(outcome, time_ns, decided.reasons))
-        for frame in used.frames:
-            if frame.stamp_ns not in self._shown:
-                self._shown.append(frame.stamp_ns)
-                self._used_sky.publish(encode.image(frame))
-        if used.audio is not None:
-            self._used_audio.publish(encode.audio(used.audio))
+        self._voice.say(self._mind.decide(time_ns, self._guard.why_not(time_ns)))
         self.diagnostics.count("decisions")
-        if time_ns - self._windowed_ns >= WINDOW_EVERY_NS:
-            self._windowed_ns = time_ns
-            facts = {"site_sha256": self.site.sha256(), "model_sha256": self._mind.model_sha256}
-            arrays, frames = self._mind.state()
-            self._window.publish(encode.window(arrays, frames, time_ns, HISTORY_STEP_S, mode=self._mind.mode, **facts))
+
+    def _on_window(self, message: Window) -> None:
+        try:
+            self._mind.recall(decode.time_ns(message.header.stamp), *decode.window(message), message.mode)
+        except (SampleError, PolicyError) as error:
+            self.get_logger().error(f"cannot go on from the window that came: {error}")
+            return
+        self._voice.show_window()  # says that it is so
 
     def _save(self) -> None:
         try:
@@ -218,6 +202,7 @@ class FusionNode(FarmNode[FusionSettings]):
     def _obey(self, work: Callable[[], str], request: Any, response: Any) -> Any:
         try:
             response.message, response.accepted = work(), True
+            self._voice.show_window()
             self.get_logger().warning(f"{response.message}: {request.reason}")
         except PolicyError as error:
             response.message, response.accepted = str(error), False

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from cmkd_ros.contract.samples import NANOSECONDS, Frame
 from cmkd_ros.fusion.options import Options, Sizes
 from cmkd_ros.fusion.snapshot import Snapshot
 from cmkd_ros.fusion.window import Window
-from cmkd_ros.fusion.windower import Used, Windower
+from cmkd_ros.fusion.windower import Stamps, Used, Windower
 from cmkd_ros.policy.decision import RULES, STUDENT, Decider, Outcome
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.manifest import load_manifest
@@ -68,9 +69,12 @@ class Mind:
         self._state = self.decider.reset(1)
         self._reasons = dict.fromkeys(ACTION_NAMES, "")  # of overrides
 
-    def decide(self, time_ns: int, safe_only: str = "") -> Decided:
-        """Decide at `time_ns`. `safe_only` says why nobody may decide now; empty: somebody may."""
-        window, reasons = self.windower.window(time_ns), {}
+    def decide(self, time_ns: int, safe_only: str = "", only: Stamps | None = None) -> Decided:
+        """Decide at `time_ns`. `safe_only` says why nobody may decide now; empty: somebody may.
+
+        A replay names in `only` the samples that the farm used (`Windower.window`).
+        """
+        window, reasons = self.windower.window(time_ns, only), {}
         if safe_only:
             outcome = self.decider.safe_only(1, self.mode, safe_only)
         else:
@@ -110,7 +114,17 @@ class Mind:
     def state(self) -> tuple[dict[str, NDArray[np.generic]], tuple[Frame, ...]]:
         """All that the next decision depends on besides the samples to come: named arrays, and frames."""
         snapshot = self.windower.snapshot()
-        return {**snapshot.arrays, **self._state}, snapshot.frames
+        options = {f"options.{field.name}": np.array([getattr(self.options, field.name)]) for field in fields(Options)}
+        return {**snapshot.arrays, **self._state, **options}, snapshot.frames
+
+    def recall(self, time_ns: int, arrays: Mapping[str, NDArray[Any]], frames: tuple[Frame, ...], mode: str) -> None:
+        """Go on from a `state` that was taken after the decision at `time_ns`, as if it had been one's own.
+
+        Raises `SampleError` or `PolicyError`, and starts afresh, when another version wrote it.
+        """
+        self.decider.check_mode(mode)
+        self._restore(arrays, frames)
+        self.mode, self.decided_ns = mode, time_ns
 
     def save(self, path: Path) -> None:
         """Keep it on disk, once something was decided. Raises OSError."""
@@ -126,16 +140,19 @@ class Mind:
         memory = load(path)
         if memory is None or not 0 <= now_ns - memory.time_ns <= max_age_s * NANOSECONDS:
             return None
-        try:
-            self._state = self.decider.restore(memory.arrays)
-            self.windower.restore(Snapshot(memory.arrays, memory.frames))
-        except (SampleError, PolicyError):
-            self.forget()
-            raise
+        self._restore(memory.arrays, memory.frames)
         self._reasons = {name: memory.words.get(f"reason {name}", "") for name in ACTION_NAMES}
         if memory.words.get("asked") == self.asked and memory.words.get("mode") in self.decider.modes:
             self.mode = memory.words["mode"]
         return (now_ns - memory.time_ns) / NANOSECONDS
+
+    def _restore(self, arrays: Mapping[str, NDArray[Any]], frames: tuple[Frame, ...]) -> None:
+        try:
+            self._state = self.decider.restore(arrays)
+            self.windower.restore(Snapshot(dict(arrays), frames))
+        except (SampleError, PolicyError):
+            self.forget()
+            raise
 
 
 def _who_and_why(reason: str) -> None:

@@ -290,14 +290,32 @@ def test_a_sample_late_by_a_quarter_or_a_minute_can_be_left_out_too(farm):
 
 
 def test_used_names_every_sample_oldest_first(farm):
-    windower = farm.push(farm.windower(), *farm.day(70))
+    samples = farm.day(70)
+    windower = farm.push(farm.windower(), *samples)
     window, used = windower.window(farm.at(70)), windower.used()
     assert [frame.stamp_ns for frame in used.frames] == window.sky_stamps_ns[0].tolist() == list(used.stamps_ns["sky"])
     assert np.array_equal(np.stack([frame.pixels for frame in used.frames]), window.sky[0])
     assert np.array_equal(used.audio.samples[:, 0], window.audio[0])
     assert used.audio.stamp_ns == window.audio_stamps_ns[0] and used.audio.rate_hz == 1000
     assert used.stamps_ns["audio"] == (farm.at(68.5), farm.at(69))
-    assert used.stamps_ns["telemetry"] == (window.telemetry_stamps_ns[0],) == used.stamps_ns["market"]
+    assert used.stamps_ns["market"] == (window.telemetry_stamps_ns[0],)
+    read = sorted(sample.stamp_ns for sample in samples if isinstance(sample, Telemetry))
+    limit_ns = farm.at(70) - round(GUARD * 1e9)
+    assert used.stamps_ns["telemetry"] == tuple(s for s in read if s <= limit_ns), "all of it came into the history"
+    windower.window(farm.at(75))
+    end_ns = farm.at(75) - round(GUARD * 1e9)
+    interpolated = tuple(s for s in read if end_ns - 60 * 10**9 < s <= end_ns)
+    assert windower.used().stamps_ns["telemetry"] == interpolated
+
+
+def test_a_sample_too_late_to_be_interpolated_is_named_once_because_the_history_has_it(farm):
+    windower = farm.push(farm.windower(), farm.telemetry(100))
+    windower.window(farm.at(105))
+    farm.push(windower, farm.telemetry(3))
+    windower.window(farm.at(110))
+    assert windower.used().stamps_ns["telemetry"] == (farm.at(3), farm.at(100))
+    windower.window(farm.at(115))
+    assert windower.used().stamps_ns["telemetry"] == (farm.at(100),)
 
 
 @pytest.mark.parametrize(
