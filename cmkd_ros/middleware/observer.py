@@ -30,6 +30,7 @@ from cmkd_ros.middleware.bringup import NAMESPACE
 from cmkd_ros.msg import ActuatorCommand, ActuatorState, Decision, Insight, Intervention, Telemetry
 
 _LEVELS = {b"\x00": "ok", b"\x01": "warn", b"\x02": "error", b"\x03": "stale"}
+_SETTLED_S = 1.5
 _FORGET_S = 30.0  # a node that was silent for so long is no longer listed
 
 
@@ -51,6 +52,7 @@ class Observer:
         self._commands: dict[str, Any] = {}
         self._states: dict[str, Any] = {}
         self._interventions: deque[Any] = deque(maxlen=50)
+        self._found: tuple[set[str], float] = (set(), time.monotonic())
         self._reports: dict[str, tuple[float, dict[str, Any]]] = {}
         subscribe = self._node.create_subscription
         for name, kind in (("telemetry", Telemetry), ("insight", Insight), ("decision", Decision)):
@@ -101,12 +103,14 @@ class Observer:
             }
         return {name: plain(what) for name, what in heard.items()}
 
-    def nodes(self) -> list[dict[str, Any]]:
+    def nodes(self, patience_s: float = 5.0) -> list[dict[str, Any]]:
         """Of every node heard: name, pid, state, level (ok, warn, error), message, values, age_s.
 
-        Nodes report once a second, so a new observer knows them all after little more than that. A node that was killed
-        or frozen shows by its age. `parts` are the devices of the gateway.
+        Waits for those that DDS has found and that have not reported yet, which they do once a second: a busy computer
+        takes some seconds to introduce a dozen processes to each other. A node that was killed or frozen shows by its
+        age. `parts` are the devices of the gateway.
         """
+        self.wait(self._all_have_reported, patience_s)
         now_s = time.monotonic()
         with self._lock:
             reports = {name: report for name, report in self._reports.items() if now_s - report[0] < _FORGET_S}
@@ -120,6 +124,15 @@ class Observer:
             entry = {"name": name, "pid": pid, "state": state, "level": report["level"], "message": report["message"]}
             found.append({**entry, "age_s": round(now_s - heard_s, 3), "values": values, "parts": parts})
         return found
+
+    def _all_have_reported(self) -> bool:
+        """Whether all nodes that DDS has found have reported, and no new one was found for a while."""
+        found = self._node.get_publishers_info_by_topic("/diagnostics")
+        names = {f"{end.node_namespace.rstrip('/')}/{end.node_name}" for end in found}
+        if names != self._found[0]:
+            self._found = (names, time.monotonic())
+        with self._lock:
+            return names <= set(self._reports) and time.monotonic() - self._found[1] > _SETTLED_S
 
     def wait(self, condition: Callable[[], Any], timeout_s: float) -> bool:
         """Until `condition` holds; False when it did not in time."""
