@@ -77,7 +77,7 @@ def test_a_file_that_metadata_lists_and_nobody_has_is_missed(write, tmp_path):
 
 
 def test_topics_and_times_are_chosen(write, storage):
-    folder, written, _ = write(60, storage, split_s=20.0)
+    folder, _, _ = write(60, storage, split_s=20.0)
     start_ns, stop_ns = START_NS + 17 * SECOND, START_NS + 43 * SECOND
     found = [(m.topic, m.stamp_ns) for m in BagReader(folder).recorded(["/farm/pump/command"], start_ns, stop_ns)]
     assert found == [("/farm/pump/command", START_NS + second * SECOND) for second in (20, 25, 30, 35, 40)]

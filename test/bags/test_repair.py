@@ -142,7 +142,7 @@ def test_foreign_mcap_cut_in_half(foreign, tmp_path):
 
 
 def test_a_rollback_journal_is_rolled_back(tmp_path, farm):
-    """As rosbag2's sqlite3 storage leaves it: killed in the middle of a transaction that had begun to reach the file."""
+    """As rosbag2's sqlite3 storage leaves it: killed amid a transaction that had begun to reach the file."""
     folder = tmp_path / "bag"
     writer = BagWriter(folder, WriterOptions(storage="sqlite3"))
     writer.add_topic(TOPICS[1])

@@ -52,7 +52,7 @@ def test_protected_bags_are_neither_counted_nor_touched(bags):
 
 
 def test_a_protected_folder_protects_all_below(bags):
-    root, paths = bags
+    root, _ = bags
     events = root / "events"
     protect(events)
     (root / "farm_a").rename(events / "farm_a")
@@ -86,7 +86,7 @@ def test_another_process_recording_is_left_alone(write, tmp_path):
 def test_cut_off_between_metadata_and_deletion_nothing_is_missing(bags, monkeypatch):
     from cmkd_ros.bags import retention
 
-    root, paths = bags
+    root, _ = bags
     monkeypatch.setattr(retention, "_delete", lambda paths: None)
     enforce(root, RetentionOptions(keep_s=3600 * 6.5), NOW_S)
     with Reader(root / "farm_a") as reader:
