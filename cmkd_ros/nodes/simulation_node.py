@@ -25,6 +25,8 @@ from cmkd_ros.site import Site
 
 LONGEST_LEAP_S = 0.5  # of wall time: after a hold-up the world goes on from where it was
 
+LINGER_S = 1.0  # launch stops all nodes at once: the gateway's safe states must find their devices
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationSettings(NodeSettings):
@@ -71,6 +73,7 @@ class SimulationNode(FarmNode[SimulationSettings]):
     def activate(self) -> None:
         self._farm.start()
         self.undo(self._farm.stop)
+        self.undo(time.sleep, LINGER_S)
         self._ticked_s = time.monotonic()
         self._late_s = 0.0
         self.every(1.0 / self.settings.clock_rate_hz, self._tick)
