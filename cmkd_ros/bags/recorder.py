@@ -218,9 +218,9 @@ class Recorder:
                 self._say(f"{bag} stays as it is: {error}")
                 continue
             self._say(f"{bag} was left open and is repaired: {'; '.join(f'{r.name} {r.done}' for r in done)}")
-            files = [metadata.read_file(path) for path in storage_files(bag)]
-            last_ns = max((file.end_ns for file in files if file.count), default=0)
-            same = files and metadata.storage_of(storage_files(bag)) == self.options.writer.storage
+            paths = storage_files(bag)
+            last_ns = max((metadata.read_file(path).end_ns for path in paths), default=0)
+            same = not paths or metadata.storage_of(paths) == self.options.writer.storage
             going_on = bag if same and last_ns <= stamp_ns + back_ns else None
         return going_on
 

@@ -16,6 +16,8 @@ from cmkd_ros.bags.mcap_repair import Rebuilt
 from cmkd_ros.bags.metadata import FileSummary, Metadata
 from cmkd_ros.contract.errors import BagError
 
+_NOTHING = 100  # bytes: an MCAP file's header
+
 
 @dataclass(frozen=True)
 class Repair:
@@ -109,6 +111,9 @@ def _repair(path: Path) -> tuple[Repair | None, FileSummary | None]:
         summary = metadata.read_file(part)
     except (ValueError, BagError) as error:
         part.unlink(missing_ok=True)
+        if path.stat().st_size < _NOTHING:
+            path.unlink()
+            return Repair(path.name, "removed: it was begun and nothing written"), None
         aside = _aside(path)
         os.replace(path, aside)
         return Repair(path.name, f"set aside as {aside.name}: {error}"), None

@@ -23,7 +23,10 @@ def main() -> None:
         BagWriter.tick = lambda self, now_s: None  # type: ignore[method-assign]
     farm = Farm()
     options = RecorderOptions(floor_bytes=0, room_bytes=0)
-    options = replace(options, writer=WriterOptions(storage=storage, flush_s=flush_s, split_s=0.0 if broken else 2.0))
+    options = replace(
+        options,
+        writer=WriterOptions(storage=storage, flush_s=flush_s, split_s=2.0 if flush_s < 1.0 and not broken else 0.0),
+    )
     recorder = Recorder(folder, options, head=HEAD, say=lambda words: print(words, file=sys.stderr, flush=True))
     for topic in TOPICS:
         recorder.add_topic(topic)
