@@ -49,6 +49,7 @@ setup(
             "ruff==0.17.6",
             "onnx",
             "pre-commit",
+            "psutil",
             "pvlib",
             "pytest",
             "pytest-timeout",

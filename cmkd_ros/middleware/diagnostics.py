@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from rclpy.node import Node
 from cmkd_ros.middleware import qos
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR  # bytes, in ascending order
+RECENT = 600  # values of a quantity that its percentiles are taken from
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,17 @@ class Diagnostics:
         self._counts: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
         self._reported_s = time.monotonic()
+        self._observed: dict[str, deque[float]] = {}
 
     def count(self, event: str, number: int = 1) -> None:
         """Add to the counter of `event`, such as received, refused or late."""
         with self._lock:
             self._counts[event] += number
+
+    def observe(self, quantity: str, value: float) -> None:
+        """Add to the last values of `quantity`, such as age_sky_s: their median and 99th percentile are reported."""
+        with self._lock:
+            self._observed.setdefault(quantity, deque(maxlen=RECENT)).append(value)
 
     def counts(self) -> dict[str, int]:
         """All counters as they stand."""
@@ -54,7 +61,7 @@ class Diagnostics:
         """One report: findings about the node itself become one status, each part gets its own."""
         findings = list(findings)
         own = [finding for finding in findings if not finding.part]
-        values: dict[str, Any] = {"pid": os.getpid(), "state": state, **self._rates()}
+        values: dict[str, Any] = {"pid": os.getpid(), "state": state, **self._rates(), **self._percentiles()}
         for finding in own:
             values |= finding.values
         message = "; ".join(finding.message for finding in own if finding.message)
@@ -70,6 +77,15 @@ class Diagnostics:
             ),
         ]
         self._publisher.publish(report)
+
+    def _percentiles(self) -> dict[str, float]:
+        with self._lock:
+            observed = {name: sorted(values) for name, values in self._observed.items()}
+        return {
+            f"{name} p{percent}": values[len(values) * percent // 100]
+            for name, values in observed.items()
+            for percent in (50, 99)
+        }
 
     def _rates(self) -> dict[str, Any]:
         counts, now_s = Counter(self.counts()), time.monotonic()

@@ -129,6 +129,7 @@ class FusionNode(FarmNode[FusionSettings]):
             self.diagnostics.count(f"refused_{name}")
             return
         self.diagnostics.count(f"received_{name}")
+        self.diagnostics.observe(f"age_{name}_s", (now_ns - sample.stamp_ns) / NANOSECONDS)
         if sample.stamp_ns <= self._mind.decided_ns - round(self.settings.guard_s * NANOSECONDS):
             self.diagnostics.count(f"late_{name}")
 
