@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recorder's thread: disk full and room again, a clock set back, retention beside, a caller never held up."""
 
+import os
 import subprocess
 import time
 from dataclasses import replace
@@ -115,9 +116,10 @@ def test_below_the_floor_it_stops_says_so_and_goes_on_when_there_is_room(started
         hand_over()
     until(lambda: recorder.status().dropped >= stopped.dropped + 50)
     assert BagReader(stopped.bag).unfinished == [], "whole while it waits"
-    ballast.write_bytes(bytes(36_000_000))  # 16 MB free: above the floor, but not yet enough to go on
-    time.sleep(0.3)
-    assert not hand_over().recording
+    os.truncate(ballast, 36_000_000)  # 16 MB free: above the floor, but not yet enough to go on
+    for _ in range(10):
+        time.sleep(0.05)
+        assert not hand_over().recording
     ballast.unlink()
     until(lambda: hand_over().recording)
     recorder.stop()

@@ -6,7 +6,10 @@ import sqlite3
 
 import numpy as np
 import pytest
+from mcap.data_stream import ReadDataStream
+from mcap.opcode import Opcode
 from mcap.reader import make_reader
+from mcap.records import MessageIndex
 from rosbags.rosbag2 import Reader
 
 from cmkd_ros.bags import BagReader, BagWriter, Topic, WriterOptions, repair
@@ -21,6 +24,20 @@ def content(folder):
 
 def recorded(path):
     return [(message.topic, message.stamp_ns, message.data) for message in BagReader(path).recorded()]
+
+
+def indexed(file, summary):
+    """How many messages the indexes behind the chunks name."""
+    count = 0
+    for chunk in summary.chunk_indexes:
+        for channel, offset in chunk.message_index_offsets.items():
+            file.seek(offset)
+            stream = ReadDataStream(file)
+            assert (stream.read1(), stream.read8() > 0) == (Opcode.MESSAGE_INDEX, True)
+            index = MessageIndex.read(stream)
+            assert index.channel_id == channel
+            count += len(index.records)
+    return count
 
 
 @pytest.fixture
@@ -75,7 +92,9 @@ def test_a_file_cut_anywhere_keeps_every_whole_chunk(torn):
         with open(folder / "bag_0.mcap", "rb") as file:
             reader = make_reader(file, validate_crcs=True)
             assert sum(1 for _ in reader.iter_messages()) == len(kept)
-            assert reader.get_summary().statistics.message_count == len(kept)
+            summary = reader.get_summary()
+            assert summary.statistics.message_count == len(kept)
+            assert indexed(file, summary) == len(kept)
 
 
 def test_zeros_at_the_end_as_a_power_cut_leaves_them(torn):
