@@ -21,7 +21,7 @@ from cmkd_ros.safety.options import EnvelopeOptions
 from cmkd_ros.site import Site
 from cmkd_ros.site.market import at
 
-FIRST_POLL_S = 5.0  # of monotonic time: so long a bus may hold up the first step
+FIRST_POLL_S = 3.0  # of monotonic time: so long a bus may hold up the first step
 UNLISTED_MAX_AGE_S = 60.0  # a channel that the site lists no meter for leaves the telemetry after so long
 STOP_S = 6.0
 SLOWEST_WALL_S = 0.5

@@ -58,6 +58,11 @@ def test_sound(channels):
     np.testing.assert_array_equal(back.samples, chunk.samples)
 
 
+def test_one_channel_of_a_stereo_recording():
+    samples = RANDOM.integers(-32768, 32768, (1600, 2), dtype=np.int16)[:, :1]
+    np.testing.assert_array_equal(decode.audio(through(encode.audio(AudioChunk(1, samples, 16000)))).samples, samples)
+
+
 def test_telemetry_with_unknown_channels():
     values = {name: float(index) for index, name in enumerate(CHANNEL_NAMES)} | {"co2_ppm": np.nan}
     stamps = {name: STAMP_NS - index for index, name in enumerate(CHANNEL_NAMES)} | {"co2_ppm": 0}

@@ -103,6 +103,9 @@ def test_a_price_file_is_read_again_when_it_changes_and_a_broken_one_changes_not
     path.write_text(f"start,import_price_eur_per_kwh\n{hour},a lot\n")
     until(lambda: node._fault)
     assert "line 2" in node._fault and "a lot" in node._fault and len(heard) == 1
-    path.write_text(f"start,import_price_eur_per_kwh\n{hour},0.35\n")
+    node._hour = -1  # as at the next full hour
     until(lambda: len(heard) == 2)
+    assert list(heard[-1].import_price_eur_per_kwh) == [0.25], "the last good prices stay in force"
+    path.write_text(f"start,import_price_eur_per_kwh\n{hour},0.35\n")
+    until(lambda: len(heard) == 3)
     assert list(heard[-1].import_price_eur_per_kwh) == [0.35] and not node._fault
