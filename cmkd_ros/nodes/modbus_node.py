@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +51,6 @@ class ModbusNode(FarmNode[ModbusSettings]):
         super().__init__(name, **options)
 
     def configure(self) -> None:
-        logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # its errors come to us as `DeviceError`
         Fieldbus(self.site)  # a site that does not fit its register maps is refused here
         self._telemetry = self.create_publisher(TelemetryMessage, "telemetry", qos.STATE)
         self._interventions = self.create_publisher(Intervention, "safety/interventions", qos.INTERVENTIONS)
