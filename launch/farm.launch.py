@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The farm: ros2 launch cmkd_ros farm.launch.py site:=/etc/cmkd/site.yaml, or sim:=true for the simulated one."""
 
+import os
 import platform
 
 from launch import LaunchDescription
@@ -28,6 +29,8 @@ ARGUMENTS = [
         "trigger", default_value="timer", choices=["timer", "frame"], description="What starts a decision."
     ),
     DeclareLaunchArgument("decision_period", default_value="5.0", description="Seconds between decisions."),
+    DeclareLaunchArgument("record", default_value="", description="Folder for bags; empty: nothing is recorded."),
+    DeclareLaunchArgument("record_raw", default_value="", description="Raw topics to record too; all: every topic."),
     DeclareLaunchArgument(
         "composed",
         default_value=str(platform.machine() == "aarch64").lower(),
@@ -62,6 +65,8 @@ def start_nodes(context):
         trigger=said["trigger"],
         decision_period_s=float(said["decision_period"]),
         speed=float(said["speed"]),
+        record=os.path.abspath(said["record"]) if said["record"] else "",
+        record_raw=said["record_raw"],
         seed=int(said["seed"]),
         start=said["start"],
         modbus_port=int(said["modbus_port"]),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +48,8 @@ def up(
     seed: Annotated[int, typer.Option(help="Of the simulated world.", min=0)] = 1,
     start: Annotated[str, typer.Option(help="First moment of the simulated world, ISO 8601.")] = "",
     trigger: Annotated[str, typer.Option(help="What starts a decision: timer or frame.")] = "timer",
+    record: Annotated[str, typer.Option(help="Folder for bags; default: nothing is recorded.")] = "",
+    record_raw: Annotated[str, typer.Option(help="Raw topics to record too, with commas between, or all.")] = "",
     namespace: Namespace = "/farm",
     log_level: Annotated[str, typer.Option(help="debug, info, warn, error or fatal.")] = "warn",
 ) -> None:
@@ -64,6 +65,8 @@ def up(
         "seed": seed,
         "start": start,
         "trigger": trigger,
+        "record": str(Path(record).resolve()) if record else "",
+        "record_raw": record_raw,
     }
     if policy_module:
         options["policy_module"] = str(Path(policy_module).resolve())
@@ -75,12 +78,11 @@ def up(
 def nodes(
     namespace: Namespace = "/farm",
     as_json: AsJson = False,
-    wait: Annotated[float, typer.Option(help="How long to listen, s.", min=0.1)] = 2.5,
+    wait: Annotated[float, typer.Option(help="The longest to wait for every node to report, s.", min=0.1)] = 8.0,
 ) -> None:
     """The farm's nodes: name, process, lifecycle state."""
     with _observer(namespace) as observer:
-        time.sleep(wait)  # every node reports once a second
-        found = observer.nodes()
+        found = observer.nodes(wait)
     if not found:
         _no_farm(namespace)
     if as_json:

@@ -36,8 +36,8 @@ class Used:
     time_ns: int
     frames: tuple[Frame, ...]  # at the student's size, oldest first, original stamps
     audio: AudioChunk | None  # mono at the student's rate, stamped at its first sample
-    # By modality, oldest first. Audio: of `audio`, and of the chunks behind it. Telemetry: of all that was interpolated,
-    # and of all that came into the history since the last window, so that a bag knows exactly what was heard.
+    # By modality, oldest first. Audio: of `audio`, and of the chunks behind it. Telemetry: of what was interpolated,
+    # and of what came into the history since the last window, so that a bag knows exactly what was heard.
     stamps_ns: dict[str, tuple[int, ...]]
 
 

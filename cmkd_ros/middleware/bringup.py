@@ -16,8 +16,8 @@ NAMESPACE = "/farm"
 WORKING_PERIOD_S = 1.0  # polls, proposals and telemetry, s of ROS time
 FASTEST_WALL_PERIOD_S = 0.1  # no quicker than this in wall time, unless a decision is
 
-# Stopping goes from the lowest to the highest, so that the gateway's safe states find their devices.
-STOP_FIRST, STOP_GATEWAY, STOP_SIMULATION = 0, 1, 2
+# Stopping goes from the lowest to the highest, so that the gateway's safe states find their devices and are recorded.
+STOP_FIRST, STOP_GATEWAY, STOP_RECORDER, STOP_SIMULATION = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,10 @@ class FarmOptions:
     )
     autostart: bool = quantity(True, description="false: a lifecycle manager starts the nodes", read_only=True)
     use_sim_time: bool = quantity(True, description="time comes from /clock", read_only=True)
+    record: str = quantity("", description="folder for bags; empty: nothing is recorded", read_only=True)
+    record_raw: str = quantity(
+        "", description="raw topics to record too, with commas between; all: every topic", read_only=True
+    )
     seed: int = quantity(1, description="of the simulated world", low=0, high=2**31, read_only=True)
     start: str = quantity(
         "", description="the simulated world's first moment, ISO 8601; empty: its default", read_only=True
@@ -133,7 +137,25 @@ def farm_nodes(site: Site, options: FarmOptions) -> list[NodeSpec]:
         "guard_s": options.guard_s,
     }
     nodes.append(NodeSpec("fusion_node", "fusion", {**common, **fusion}))
+    if options.record:
+        nodes.append(recorder_node(options))
     return nodes
+
+
+def recorder_node(options: FarmOptions) -> NodeSpec:
+    """The recorder alone, for a farm that was started without one. `options.record` is its folder."""
+    parameters = {
+        "site": options.site,
+        "modbus_port": options.modbus_port,
+        "speed": options.speed,
+        "autostart": options.autostart,
+        "use_sim_time": options.use_sim_time,
+        "folder": options.record,
+        "raw": options.record_raw,
+        "decision_period_s": options.decision_period_s,
+        "period_s": options.working_period_s,
+    }
+    return NodeSpec("recorder_node", "recorder", parameters, STOP_RECORDER)
 
 
 def simulation_node(options: FarmOptions) -> NodeSpec:

@@ -47,6 +47,11 @@ def command(lifespan_s: float) -> QoSProfile:
     return profile
 
 
+def recording(depth: int, reliable: bool = True, latched: bool = False) -> QoSProfile:
+    """For a recorder of any topic: a queue for the moments when it is busy."""
+    return _profile(max(depth, 50), reliable, latched)
+
+
 # /clock: what rclpy's own time source asks for.
 CLOCK = _profile(1, reliable=False, latched=False)
 

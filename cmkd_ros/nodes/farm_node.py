@@ -19,6 +19,7 @@ from cmkd_ros.nodes.fusion_node import FusionNode
 from cmkd_ros.nodes.market_node import MarketNode
 from cmkd_ros.nodes.microphone_node import MicrophoneNode
 from cmkd_ros.nodes.modbus_node import ModbusNode
+from cmkd_ros.nodes.recorder_node import RecorderNode
 from cmkd_ros.site import load_site
 
 NODES: dict[str, type[FarmNode[Any]]] = {
@@ -28,6 +29,7 @@ NODES: dict[str, type[FarmNode[Any]]] = {
     "market_node": MarketNode,
     "microphone_node": MicrophoneNode,
     "modbus_node": ModbusNode,
+    "recorder_node": RecorderNode,
 }
 
 
