@@ -2,7 +2,7 @@
 """The `cmkd` command: starts a farm, asks it how it is, and takes it by the hand. A subcommand imports its own.
 
 Exit codes: 0 done; 1 it could not be done (the message says why); 2 wrong arguments or configuration; 3 no farm
-answers; 4 the farm ran, but never decided; 130 interrupted before it began.
+answers; 4 the farm ran, but never decided; 5 a replay decided otherwise than the bag; 130 interrupted before it began.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from cmkd_ros import __version__
+from cmkd_ros.cli import bag
 from cmkd_ros.contract.errors import CmkdError, ConfigurationError
 
 FAILED, MISUSED, NO_FARM, NEVER_DECIDED = 1, 2, 3, 4
@@ -22,6 +23,7 @@ FAILED, MISUSED, NO_FARM, NEVER_DECIDED = 1, 2, 3, 4
 app = typer.Typer(help="Run and inspect a cmkd_ros farm.", no_args_is_help=True, add_completion=False)
 site_app = typer.Typer(help="Site files.", no_args_is_help=True)
 app.add_typer(site_app, name="site")
+bag.register(app)
 
 Namespace = Annotated[str, typer.Option(help="The farm's ROS namespace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, for scripts; not known is null.")]
