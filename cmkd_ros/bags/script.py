@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from cmkd_ros.site.files import build
 
 AHEAD = 3  # decisions read beyond the one in hand: what belongs to it may stand later in the bag
 PATIENT_AHEAD = 20  # while something is missing
+_FIRST = 200
 KEPT_NS = 1200 * NANOSECONDS  # samples that nobody asked for are dropped after so long
 
 
@@ -120,6 +122,24 @@ def origin(reader: BagReader) -> Origin:
         )
     why = "; ".join(reader.refused.values())
     raise BagError(f"{reader.paths[0]}: no {space}/fusion/window, so nothing to begin from {why}".rstrip())
+
+
+def period_s(reader: BagReader, found: Origin) -> float:
+    """Seconds between the grid times at which the farm decided: the shortest step of its first decisions.
+
+    Raises `BagError` when they lie on no grid: then frames started them, and only an offline replay gives them again.
+    """
+    stamps: list[int] = []
+    for _, _, message in reader.messages([absolute(tracks.INSIGHT, found.namespace)]):
+        stamps.append(decode.time_ns(message.header.stamp))
+        if len(stamps) >= _FIRST:
+            break
+    steps = [after - before for before, after in pairwise(stamps) if after > before]
+    if not steps:
+        raise BagError(f"{reader.paths[0]}: fewer than two decisions, nothing to play")
+    if any(stamp % min(steps) for stamp in stamps):
+        raise BagError(f"{reader.paths[0]}: its decisions lie on no grid (every frame started one): use --offline")
+    return min(steps) / NANOSECONDS
 
 
 class Script:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cmkd_ros.cli.environment import prepare
 from cmkd_ros.contract.errors import BagError
 
 DIFFERENT = 5
@@ -37,6 +38,7 @@ def replay(
     site: SiteFile = "",
     model: Model = "",
     policy_module: Module = "",
+    namespace: Annotated[str, typer.Option(help="Where it is played, over DDS.")] = "/replay",
     as_json: AsJson = False,
 ) -> None:
     """Take a bag's decisions again and compare them with the recorded ones. Exit code 5: they differ."""
@@ -50,9 +52,10 @@ def replay(
 
         report = again(reader, mind_of(found, site, model, policy_module), found).plain()
     else:
+        prepare()
         from cmkd_ros.cli.replay import over_dds
 
-        report = over_dds(reader, found, rate, site, model, policy_module)
+        report = over_dds(reader, found, rate, site_of(found, site), model, policy_module, namespace)
     report = {"bag": [str(bag) for bag in bags], "offline": offline, "rate": None if offline else rate, **report}
     if as_json:
         print(json.dumps(report))

@@ -172,6 +172,30 @@ def simulation_node(options: FarmOptions) -> NodeSpec:
     return NodeSpec("simulation_node", "simulation", parameters, STOP_SIMULATION)
 
 
+REPLAY_NAMESPACE = "/replay"
+FOLLOWED = "recorded/fusion/window"  # below the replay's namespace
+
+
+def replay_node(bags: list[str], rate: float) -> NodeSpec:
+    """Plays bags, and makes the time: it follows no clock."""
+    return NodeSpec("replay_node", "replay", {"bags": ",".join(bags), "rate": rate, "use_sim_time": False})
+
+
+def replayed_fusion(site: str, period_s: float, rate: float, **settings: Any) -> NodeSpec:
+    """A fusion node that goes on from a bag's snapshots. `settings`: the recorded ages and distances, model ..."""
+    parameters = {
+        **settings,
+        "site": site,
+        "use_sim_time": True,
+        "decision_period_s": period_s,
+        "speed": max(1.0, rate / 10.0),
+        "follow": FOLLOWED,
+        # At ten times the pace a sample that comes half a second early is five seconds early.
+        "future_tolerance_s": 3600.0,
+    }
+    return NodeSpec("fusion_node", "fusion", parameters)
+
+
 def composed_node(options: FarmOptions) -> NodeSpec:
     """All of `farm_nodes` in one process. It reads the options as its own parameters."""
     return NodeSpec("farm_node", "farm", dataclasses.asdict(options), STOP_GATEWAY)

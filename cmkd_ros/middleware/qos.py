@@ -52,6 +52,10 @@ def recording(depth: int, reliable: bool = True, latched: bool = False) -> QoSPr
     return _profile(max(depth, 50), reliable, latched)
 
 
+# A replay's samples and snapshots: none may be lost, however many are on their way to a node that is busy.
+REPLAYED = _profile(1000, reliable=True, latched=False)
+
+
 # /clock: what rclpy's own time source asks for.
 CLOCK = _profile(1, reliable=False, latched=False)
 

@@ -20,10 +20,13 @@ WINDOW_EVERY_NS = 600 * NANOSECONDS
 
 
 class Voice:
-    """The publishers of one fusion node, and when a snapshot is due. `lifespan_s` is that of a command, wall time."""
+    """The publishers of one fusion node, and when a snapshot is due. `lifespan_s` is that of a command, wall time.
 
-    def __init__(self, node: Node, mind: Mind, lifespan_s: float):
-        self._mind = mind
+    Without `shows_windows` snapshots are shown when asked for only.
+    """
+
+    def __init__(self, node: Node, mind: Mind, lifespan_s: float, shows_windows: bool = True):
+        self._mind, self._shows_windows = mind, shows_windows
         self._insight = node.create_publisher(Insight, "insight", qos.STATE)
         self._decision = node.create_publisher(Decision, "decision", qos.STATE)
         lifespan = qos.command(lifespan_s)
@@ -59,7 +62,8 @@ class Voice:
             self._used_audio.publish(encode.audio(used.audio))
         # A recorder that has just come gets a snapshot of now: from there its bag replays alone.
         known, self._listeners = self._listeners, self._window.get_subscription_count()
-        if not 0 <= time_ns - self._windowed_ns < WINDOW_EVERY_NS or self._listeners > known:
+        due = not 0 <= time_ns - self._windowed_ns < WINDOW_EVERY_NS or self._listeners > known
+        if due and self._shows_windows:
             self.show_window()
 
     def show_window(self) -> None:

@@ -79,15 +79,17 @@ class FusionNode(FarmNode[FusionSettings]):
         self._guard = ClockGuard(folder / "last_stamp_ns", self.simulated_time)
         self._memory = folder / "fusion.npz"
         self._mind = Mind(self.site, settings, settings.policy, settings.policy_module, settings.model)
-        self._voice = Voice(self, self._mind, 3 * settings.decision_period_s / settings.speed)
+        lifespan_s = 3 * settings.decision_period_s / settings.speed
+        self._voice = Voice(self, self._mind, lifespan_s, shows_windows=not settings.follow)
 
     def activate(self) -> None:
         settings, mind = self.settings, self._mind
         self._voice.begin()
         self._remembers = bool(settings.follow)  # whether the last run's memory was looked at: that takes a clock
-        sky = Subscriber(self, Image, "sky/image", qos_profile=qos.SENSOR)
-        audio = Subscriber(self, AudioChunk, "pump/audio", qos_profile=qos.SENSOR)
-        telemetry = Subscriber(self, Telemetry, "telemetry", qos_profile=qos.STATE)
+        sensor, state = (qos.REPLAYED, qos.REPLAYED) if settings.follow else (qos.SENSOR, qos.STATE)
+        sky = Subscriber(self, Image, "sky/image", qos_profile=sensor)
+        audio = Subscriber(self, AudioChunk, "pump/audio", qos_profile=sensor)
+        telemetry = Subscriber(self, Telemetry, "telemetry", qos_profile=state)
         sky.registerCallback(self._take, "sky", decode.frame, mind.windower.push_frame)
         audio.registerCallback(self._take, "audio", decode.audio, mind.windower.push_audio)
         telemetry.registerCallback(self._take, "telemetry", decode.telemetry, mind.windower.push_telemetry)
@@ -99,7 +101,7 @@ class FusionNode(FarmNode[FusionSettings]):
         # Looks at ROS time ten times a period at least, however fast that runs.
         self.every(min(0.1, settings.decision_period_s / settings.speed / 10), self._look)
         if settings.follow:
-            self.create_subscription(Window, settings.follow, self._on_window, qos.LATCHED)
+            self.create_subscription(Window, settings.follow, self._on_window, qos.REPLAYED)
         else:
             self.every(SAVE_WALL_S, self._save)
             self.undo(self._save)
