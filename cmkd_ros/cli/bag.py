@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cmkd_ros.cli.environment import prepare
+from cmkd_ros.cli.environment import executable, prepare
 from cmkd_ros.contract.errors import BagError
 
 DIFFERENT = 5
@@ -27,8 +27,29 @@ Module = Annotated[str, typer.Option(help="Python file with make_policy(site), w
 def register(app: typer.Typer) -> None:
     """Add these commands to `cmkd`."""
     app.add_typer(bag_app, name="bag")
-    for command in (replay, repair):
+    for command in (record, replay, repair):
         app.command()(command)
+
+
+def record(
+    folder: Annotated[Path, typer.Argument(help="Where the bags go.")],
+    site: Annotated[str, typer.Option(help="The farm's site file, or the name of a shipped one.")] = "demo",
+    raw: Annotated[str, typer.Option(help="Raw topics to record too, with commas between, or all.")] = "",
+    storage: Annotated[str, typer.Option(help="mcap or sqlite3.")] = "mcap",
+    duration: Annotated[float, typer.Option(help="Stop after so many seconds; 0: record until Ctrl-C.", min=0)] = 0.0,
+    namespace: Annotated[str, typer.Option(help="The farm's ROS namespace.")] = "/farm",
+) -> None:
+    """Record a farm that is running already (`cmkd up --record DIR` records from the start)."""
+    prepare()
+    from cmkd_ros.cli.supervisor import run_alone
+    from cmkd_ros.middleware.bringup import FarmOptions, recorder_node
+    from cmkd_ros.site import load_site
+
+    simulated = load_site(site).simulated
+    options = FarmOptions(site=site, record=str(folder.resolve()), record_raw=raw, use_sim_time=simulated)
+    spec = recorder_node(options)
+    spec.parameters["storage"] = storage
+    raise typer.Exit(run_alone([str(executable(spec.executable)), *spec.arguments(namespace)], duration))
 
 
 def replay(
@@ -68,8 +89,8 @@ def replay(
             print(f"first: {report['first_difference']}")
         for why, count in report["why_skipped"].items():
             print(f"{count} not compared: {why}")
-    if report["different"] or not report["decisions"]:
-        raise typer.Exit(DIFFERENT if report["different"] else 1)
+    if report["max_difference"] or not report["decisions"]:
+        raise typer.Exit(DIFFERENT if report["max_difference"] else 1)
 
 
 def repair(bags: Bags) -> None:

@@ -95,6 +95,18 @@ class Supervisor:
         )
 
 
+def run_alone(command: Sequence[str], duration_s: float = 0.0) -> int:
+    """Run one program until it ends, `duration_s` is over (0: for ever), SIGINT or SIGTERM; returns its exit code."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: _signal(process, signal.SIGTERM))
+    try:
+        return process.wait(duration_s or None)
+    except subprocess.TimeoutExpired:
+        _signal(process, signal.SIGTERM)
+        return process.wait()
+
+
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     if process.poll() is None:
         process.send_signal(number)

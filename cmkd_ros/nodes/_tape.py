@@ -75,17 +75,13 @@ class RecorderSettings(NodeSettings):
 class Tape:
     """Bags of everything and bags of events, fed with bytes from one thread."""
 
-    def __init__(self, settings: RecorderSettings, site: Site, namespace: str, say: Callable[[str], None]):
+    def __init__(self, settings: RecorderSettings, namespace: str, say: Callable[[str], None]):
         """Raises OSError when the folder cannot be made."""
         self.settings, self.namespace, self._say = settings, namespace, say
         folder = Path(settings.folder).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         # Goes into metadata.yaml when the recorder opens its bag, a moment after `start`.
-        self._custom = {
-            "namespace": namespace,
-            "site": json.dumps(dataclasses.asdict(site), sort_keys=True),
-            "site_sha256": site.sha256(),
-        }
+        self._custom = {"namespace": namespace}
         writer = WriterOptions(settings.storage, round(settings.split_mb * MB), settings.split_s, settings.flush_s)
         ring = RetentionOptions(round(settings.keep_gb * GB), settings.keep_days * 86_400.0)
         floor = round(settings.floor_gb * GB)
@@ -110,8 +106,13 @@ class Tape:
         self._window_bytes = self._audio_bytes = self._first_ns = 0
         self._measured = False
 
-    def start(self, parameters: str) -> None:
-        """Begin to write. `parameters`: of all nodes, as JSON, for the bags' metadata. Raises OSError."""
+    def start(self, site: Site, parameters: str) -> None:
+        """Begin to write. For the bags' metadata: the farm's site, and the parameters of all its nodes as JSON.
+
+        Raises OSError.
+        """
+        self._custom["site"] = json.dumps(dataclasses.asdict(site), sort_keys=True)
+        self._custom["site_sha256"] = site.sha256()
         self._custom["parameters"] = parameters
         self.events.start()
         self.recorder.start()

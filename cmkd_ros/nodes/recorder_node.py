@@ -25,6 +25,7 @@ from cmkd_ros.middleware.main import run
 from cmkd_ros.middleware.survey import Survey
 from cmkd_ros.msg import Insight, Intervention
 from cmkd_ros.nodes._tape import GB, MB, RecorderSettings, Tape
+from cmkd_ros.site import Site, load_site
 
 SETTLE_S, PATIENCE_S = 1.0, 10.0  # of wall time: for endpoints to be matched; for nodes that never come
 REPORT_S = 60.0  # of farm time: each node's status is kept so often, and whenever its level changes
@@ -45,7 +46,7 @@ class RecorderNode(FarmNode[RecorderSettings]):
 
     def activate(self) -> None:
         space = self.get_namespace()
-        self._tape = Tape(self.settings, self.site, space, self._say)
+        self._tape = Tape(self.settings, space, self._say)
         self.undo(self._tape.stop)
         self._survey = Survey(self)
         self._reported: dict[str, tuple[bytes, int]] = {}  # by status: level and time when it was last kept
@@ -129,8 +130,9 @@ class RecorderNode(FarmNode[RecorderSettings]):
         self._tape.happened(self._tape.alarms.silence(now_s), now_ns)
         if not self._tape.started:
             self._survey.step()
-            if waited or f"{space.rstrip('/')}/fusion" in self._survey.found:
-                self._tape.start(self._survey.as_json())
+            fusion = self._survey.found.get(f"{space.rstrip('/')}/fusion")
+            if waited or fusion:
+                self._tape.start(self._site_of(fusion or {}), self._survey.as_json())
         if not self._whole:
             if not all(self.count_publishers(absolute(name, space)) for name in NEEDED):
                 self._complete_s = now_s
@@ -140,6 +142,15 @@ class RecorderNode(FarmNode[RecorderSettings]):
         if self.settings.raw:
             self._look_for_raw(space)
         self._tape.measure(now_ns)
+
+    def _site_of(self, fusion: dict[str, Any]) -> Site:
+        """The site that the farm itself goes by, where its file can be read here: a recorder may be told another."""
+        try:
+            site, port = load_site(fusion.get("site", self.settings.site)), fusion.get("modbus_port", 0)
+            return site.at_port(port) if port else site
+        except ConfigurationError as error:
+            self._say(f"the farm's site file cannot be read here, so the bag holds {self.site.name}: {error}")
+            return self.site
 
     def _look_for_raw(self, space: str) -> None:
         asked = [name.strip() for name in self.settings.raw.split(",")]

@@ -22,6 +22,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from cmkd_ros.bags import BagReader, Recorded, tracks
+from cmkd_ros.bags.comparison import difference
 from cmkd_ros.bags.conductor import Conductor
 from cmkd_ros.bags.script import Script, Snapshot, origin, period_s
 from cmkd_ros.bags.tracks import TRACKS, absolute
@@ -117,7 +118,7 @@ class ReplayNode(FarmNode[ReplaySettings]):
         if self._in_the_way(1):
             self._conductor.failed = self._in_the_way(1)
         if self._conductor.done:
-            self.report = {**self._conductor.report.plain(), "failed": self._conductor.failed, **self._commands()}
+            self.report = self._summary(self._conductor)
             self.get_logger().warning(json.dumps(self.report))
             self._end()
 
@@ -205,10 +206,12 @@ class ReplayNode(FarmNode[ReplaySettings]):
         command = decode.command(message)
         self._again[command.stamp_ns, command.actuator] = command.value
 
-    def _commands(self) -> dict[str, Any]:
-        both = self._said.keys() & self._again.keys()
-        apart = max((abs(self._said[key] - self._again[key]) for key in both), default=0.0)
-        return {"commands": len(both), "max_command_difference": apart}
+    def _summary(self, conductor: Conductor) -> dict[str, Any]:
+        report, compared = conductor.report, conductor.report.comparison
+        both = sorted(key for key in self._said.keys() & self._again.keys() if key[0] <= report.last_ns)
+        apart = max((difference(self._said[key], self._again[key]) for key in both), default=0.0)
+        compared.max_difference = max(compared.max_difference, apart)
+        return {**report.plain(), "commands": len(both), "failed": conductor.failed}
 
     def _end(self) -> None:
         if self.settings.ends:
@@ -225,7 +228,7 @@ def main() -> None:
 
     code = run_together(make)
     report = made[0].report if made else None
-    wrong = report is not None and (report["failed"] or report["different"])
+    wrong = report is not None and (report["failed"] or report["max_difference"])
     sys.exit(code or int(bool((made and made[0].refusal) or wrong)))
 
 
