@@ -191,6 +191,11 @@ def test_lights_are_shed_when_the_import_nears_its_limit(act):
     assert act(LED, busy | empty, hour=20, light_sum=5.0) == pytest.approx((0.95 * 25 - 18) / 12 * 100, abs=0.1)
 
 
+def test_lights_make_no_new_monthly_peak_while_later_hours_suffice(act):
+    busy = {"grid_power_kw": 14.0, "load_power_kw": 14.0, "grid_peak_power_kw": 15.0}
+    assert 0.0 < act(LED, busy, hour=12, light_sum=2.0) <= 1.0 / 12.0 * 100.0
+
+
 def test_the_light_sum_starts_again_at_local_midnight_and_only_then(site, window_of, at):
     """Over both nights on which the clock changes, once an hour of local time is missing and once it comes twice."""
     rules, lit = Rules(site), {"canopy_light_umol_per_m2_s": 100.0}
