@@ -27,6 +27,7 @@ setup(
         "ros-jazzy-diagnostic-msgs==5.3.6",
         "ros-jazzy-std-srvs==5.3.6",
         # Lower bounds where Ubuntu 24.04's own package must do on a Pi: numpy, OpenCV, rich, typer.
+        "matplotlib>=3.6",
         "mcap>=1.6,<2",
         "numpy>=1.26",
         "onnxruntime>=1.20",

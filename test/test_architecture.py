@@ -22,6 +22,7 @@ HOMES = {
     "pymodbus": {"modbus", "simulation"},
     "rosbags": {"bags"},
     "mcap": {"bags"},
+    "matplotlib": {"bags"},
     "cv2": {"bags", "drivers", "fusion", "simulation"},
     "sounddevice": {"drivers"},
     "typer": {"cli"},

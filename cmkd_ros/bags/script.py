@@ -115,7 +115,7 @@ def origin(reader: BagReader) -> Origin:
             space,
             decode.time_ns(message.header.stamp),
             str(message.mode),
-            _site(reader),
+            site_in(reader),
             str(message.site_sha256),
             str(message.model_sha256),
             Options(**{name: value for name, value in given.items() if name in known}),
@@ -261,7 +261,8 @@ def _held(snapshot: Snapshot) -> set[tuple[str, int]]:
     return held
 
 
-def _site(reader: BagReader) -> Site | None:
+def site_in(reader: BagReader) -> Site | None:
+    """The site that the bag's metadata holds; None where it holds none that this version can read."""
     text, faults = reader.custom.get("site", ""), list[str]()
     try:
         site = build(Site, json.loads(text), "", faults) if text else None

@@ -27,7 +27,7 @@ Module = Annotated[str, typer.Option(help="Python file with make_policy(site), w
 def register(app: typer.Typer) -> None:
     """Add these commands to `cmkd`."""
     app.add_typer(bag_app, name="bag")
-    for command in (record, replay, repair):
+    for command in (record, replay, repair, dataset):
         app.command()(command)
 
 
@@ -103,6 +103,68 @@ def repair(bags: Bags) -> None:
         for found in done:
             lost = f", {found.lost_bytes} bytes lost" if found.lost_bytes else ""
             print(f"  {found.name}: {found.done}; {found.messages} messages{lost}")
+
+
+def dataset(
+    bags: Bags,
+    out: Annotated[Path, typer.Option(help="New folder for arrays and card.")],
+    step: Annotated[float, typer.Option(help="A decision is kept every so many seconds.", min=60, max=300)] = 60.0,
+    around_events: Annotated[
+        float, typer.Option(help="Keep all decisions this close to an intervention, s; 0: none more.", min=0, max=3600)
+    ] = 0.0,
+    only_events: Annotated[bool, typer.Option(help="Nothing but what is close to interventions.")] = False,
+    site: SiteFile = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make arrays for learning from bags, by the code that decides on the farm, with a data card."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from cmkd_ros.bags.dataset import DatasetOptions, make
+    from cmkd_ros.site import load_site
+
+    options = DatasetOptions(step, around_events, only_events)
+    parts = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=Console(file=sys.stderr)) as bar:
+        task = bar.add_task("reading bags", total=1.0)
+        card = make(
+            bags, out, options, load_site(site) if site else None, lambda done: bar.update(task, completed=done)
+        )
+        bar.update(task, completed=1.0)
+    if as_json:
+        print(json.dumps(card.content))
+    else:
+        print(f"{card.rows} rows in {len(card.content['parts'])} part(s): {out / 'card.md'}")
+
+
+@bag_app.command()
+def info(bags: Bags, as_json: AsJson = False) -> None:
+    """Topics, rates, gaps, health."""
+    from cmkd_ros.bags import BagReader
+    from cmkd_ros.bags.overview import overview
+
+    found = overview(BagReader(bags))
+    if as_json:
+        print(json.dumps(found))
+        return
+    from cmkd_ros.cli.bag_view import bag_view
+    from cmkd_ros.cli.tables import show
+
+    show(bag_view(found))
+
+
+@bag_app.command()
+def plot(
+    bags: Bags,
+    out: Annotated[Path, typer.Option(help="The picture, a PNG.")],
+    day: Annotated[str, typer.Option(help="YYYY-MM-DD, local; default: from the bag's beginning.")] = "",
+) -> None:
+    """A day at a glance: sky, power, price, battery, the five actions, interventions."""
+    from cmkd_ros.bags import BagReader
+    from cmkd_ros.bags.plot import plot as draw
+
+    draw(BagReader(bags), out, day)
+    print(out)
 
 
 def site_of(found: Any, site: str) -> Any:
