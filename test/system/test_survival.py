@@ -78,7 +78,7 @@ def test_every_node_frozen_in_turn(farm, found_unsafe, tmp_path):
     for node in FARM_NODES:
         running.until(lambda: all_active(running), 30, "every node active")
         time.sleep(6)
-        pid = running.until(lambda: running.nodes().get(node), 20, f"{node} listed")["pid"]
+        pid = running.until(lambda node=node: running.nodes().get(node), 20, f"{node} listed")["pid"]
         start_s = time.monotonic()
         os.kill(pid, signal.SIGSTOP)
         names = affected(node)
