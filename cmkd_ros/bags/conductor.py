@@ -155,7 +155,9 @@ class Conductor:
 
     def _publish(self, now_s: float) -> list[Snapshot | Sample]:
         out: list[Snapshot | Sample] = []
-        lead_ns = round(LEAD_S * self._rate * NANOSECONDS)
+        reach_ns = self.clock_ns + round(LEAD_S * self._rate * NANOSECONDS)
+        if self._queue and self._queue[0].act.time_ns > self._passed_ns + self._period_ns:
+            reach_ns = max(reach_ns, self._queue[0].act.time_ns)  # the clock will leap there
         for index, due in enumerate(self._queue):
             if isinstance(due.act, Snapshot):
                 if index == 0 and due.out_s is None and self.clock_ns >= due.act.time_ns:
@@ -163,7 +165,7 @@ class Conductor:
                     out.append(due.act)
                 break  # what follows waits until it is taken
             for cue in due.cues:
-                if cue.out_s is None and cue.after_ns <= self._passed_ns and cue.due_ns <= self.clock_ns + lead_ns:
+                if cue.out_s is None and cue.after_ns <= self._passed_ns and cue.due_ns <= reach_ns:
                     cue.out_s = now_s
                     out.append(cue.sample)
         return out

@@ -24,9 +24,10 @@ class Alarms:
     _silent: set[str] = field(default_factory=set)
     _cavitates: bool = False
 
-    def intervention(self, actuator: str, limit: str, reason: str, active: bool) -> Iterator[str]:
+    def intervention(self, actuator: str, limit: str, reason: str, active: bool, admitted: float) -> Iterator[str]:
         """One message of safety/interventions."""
-        if active and limit in ALARMING:
+        turned_off = limit == "range" and admitted == 0.0  # a pump below its slowest speed
+        if active and limit in ALARMING and not turned_off:
             yield f"{limit} on {actuator or 'the farm'}: {reason}"
 
     def insight(self, cavitation_probability: float) -> Iterator[str]:

@@ -109,8 +109,8 @@ class RecorderNode(FarmNode[RecorderSettings]):
         event, now_ns = deserialize_message(data, Intervention), self.now_ns()
         # The gateway's last ones come again to whoever listens anew: an old one is no news.
         if now_ns - decode.time_ns(event.header.stamp) < self.settings.event_before_s * NANOSECONDS:
-            alarm = self._tape.alarms.intervention(event.actuator, event.limit, event.reason, event.active)
-            self._tape.happened(alarm, now_ns)
+            about = (event.actuator, event.limit, event.reason, event.active, event.admitted)
+            self._tape.happened(self._tape.alarms.intervention(*about), now_ns)
 
     def _on_diagnostics(self, name: str, data: bytes) -> None:
         now_ns, news = self.now_ns(), False
