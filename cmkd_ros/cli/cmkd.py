@@ -20,7 +20,9 @@ from cmkd_ros.contract.errors import CmkdError, ConfigurationError
 
 FAILED, MISUSED, NO_FARM, NEVER_DECIDED = 1, 2, 3, 4
 
-app = typer.Typer(help="Run and inspect a cmkd_ros farm.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Run and inspect a cmkd_ros farm.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 site_app = typer.Typer(help="Site files.", no_args_is_help=True)
 app.add_typer(site_app, name="site")
 bag.register(app)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -37,7 +37,7 @@ def show(view: RenderableType) -> None:
     Console().print(view)
 
 
-def farm_view(status: dict[str, Any], notes: Sequence[str], site: Site | None = None) -> Group:
+def farm_view(status: dict[str, Any], notes: Iterable[str], site: Site | None = None) -> Group:
     """The farm at a glance: meters, what the student believes, five actuators, safety, and the last `notes`."""
     parts: list[RenderableType] = [_headline(status, site), _meters(status["telemetry"] or {})]
     if status["insight"]:
@@ -45,7 +45,7 @@ def farm_view(status: dict[str, Any], notes: Sequence[str], site: Site | None = 
     parts.append(_actuators(status))
     recent = [event for event in status["interventions"] if event["active"]][-3:]
     parts += [Text(f"safety: {event['actuator'] or 'farm'}: {event['reason']}", style="yellow") for event in recent]
-    parts += [Text(note, style="red") for note in notes[-3:]]
+    parts += [Text(note, style="red") for note in list(notes)[-3:]]
     return Group(*parts)
 
 
