@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import IO
 
 FIRST_DELAY_S, LONGEST_DELAY_S, SETTLED_S = 0.5, 5.0, 20.0
 
@@ -42,8 +43,13 @@ class Supervisor:
     All methods are called from one thread: the kernel's signal is tied to the thread that started the program.
     """
 
-    def __init__(self, programs: Sequence[Program], environment: Mapping[str, str] | None = None):
-        self._programs = list(programs)
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        environment: Mapping[str, str] | None = None,
+        output: IO[bytes] | None = None,  # where the programs' words go; None: this process's own output
+    ):
+        self._programs, self._output = list(programs), output
         self._environment = dict(environment if environment is not None else os.environ)
         self._guard = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
         self.running: list[Running] = []
@@ -91,6 +97,8 @@ class Supervisor:
             [*self._guard, *program.command],
             env=self._environment,
             stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
             start_new_session=True,
         )
 

@@ -43,8 +43,9 @@ def farm_view(status: dict[str, Any], notes: Iterable[str], site: Site | None = 
     if status["insight"]:
         parts.append(_beliefs(status["insight"]))
     parts.append(_actuators(status))
-    recent = [event for event in status["interventions"] if event["active"]][-3:]
-    parts += [Text(f"safety: {event['actuator'] or 'farm'}: {event['reason']}", style="yellow") for event in recent]
+    latest = {(event["actuator"], event["limit"]): event for event in status["interventions"]}
+    binding = [event for event in latest.values() if event["active"]][-3:]
+    parts += [Text(f"safety: {event['reason']}", style="yellow") for event in binding]
     parts += [Text(note, style="red") for note in list(notes)[-3:]]
     return Group(*parts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import platform
 import signal
 import sys
@@ -13,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 from rich.live import Live
@@ -52,8 +54,25 @@ def run_farm(
         specs = [composed_node(options)] if composed else farm_nodes(site, options)
         if site.simulated and sim:
             specs.insert(0, simulation_node(options))
-        supervisor = Supervisor([_program(spec, namespace, log_level) for spec in specs])
-        return _watch(supervisor, site, duration_s, namespace)
+        programs = [_program(spec, namespace, log_level) for spec in specs]
+        with _log() as log:
+            supervisor = Supervisor(programs, output=log)
+            decided = _watch(supervisor, site, duration_s, namespace)
+            if log:
+                print(f"what the nodes said: {log.name}", file=sys.stderr)
+            return decided
+
+
+@contextlib.contextmanager
+def _log() -> Iterator[IO[bytes] | None]:
+    """On a terminal the nodes' words go to a file beside ROS's own logs: they would tear the live view."""
+    if not sys.stdout.isatty():
+        yield None
+        return
+    folder = Path(os.environ.get("ROS_LOG_DIR") or Path.home() / ".ros" / "log")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "cmkd-up.log").open("wb") as log:
+        yield log
 
 
 def _program(spec: NodeSpec, namespace: str, log_level: str) -> Program:
@@ -79,7 +98,8 @@ def _watch(supervisor: Supervisor, site: Site, duration_s: float, namespace: str
                 while not over and (not duration_s or time.monotonic() - began_s < duration_s):
                     for happened in supervisor.check():
                         notes.append(happened)
-                        print(happened, file=sys.stderr)
+                        if not sys.stdout.isatty():
+                            print(happened, file=sys.stderr)
                     decided = decided or bool(observer.status()["decision"])
                     refresh()
                     time.sleep(CHECK_S)

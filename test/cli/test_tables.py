@@ -23,7 +23,12 @@ RUNNING = {
     "decision": {"stamp_ns": 1_746_516_605 * 10**9, "acting_policy": "student", "safe_only": False, "reason": ""},
     "commands": {"led": {"value": 55.5}},
     "states": {"led": STATE},
-    "interventions": [{"actuator": "led", "active": True, "reason": "LEDs at 40 %: too hot"}],
+    "interventions": [
+        {"actuator": "pump", "limit": "ramp", "active": True, "reason": "the pump speeds up"},
+        {"actuator": "pump", "limit": "ramp", "active": False, "reason": "the pump speeds up"},
+        {"actuator": "led", "limit": "heat", "active": True, "reason": "LEDs at 41 %: too hot"},
+        {"actuator": "led", "limit": "heat", "active": True, "reason": "LEDs at 40 %: too hot"},
+    ],
 }  # fmt: skip
 
 
@@ -43,6 +48,7 @@ def test_a_running_farm_shows_meters_beliefs_actuators_and_safety():
     for words in ("2025-05-06 09:30:05", "acting: student", "PV 8.70 kW", "412 W/m2", "0.6 ms", "too hot"):
         assert words in text, words
     assert "audio masked" in text, "a masked sense must not look like one that is heard"
+    assert text.count("too hot") == 1 and "speeds up" not in text, "only what binds now, as it was last said"
     led = next(row for row in text.splitlines() if row.startswith("led"))
     assert [word for word in led.split() if word[0].isdigit()] == ["55.50", "40.00", "39.90"]
 
