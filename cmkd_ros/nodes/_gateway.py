@@ -21,7 +21,9 @@ from cmkd_ros.safety.options import EnvelopeOptions
 from cmkd_ros.site import Site
 from cmkd_ros.site.market import at
 
-FIRST_POLL_S = 3.0  # of monotonic time: so long a bus may hold up the first step
+# Of monotonic time: so long a bus, or a missing clock, may hold up the first step. On a busy computer DDS takes seconds
+# to bring /clock, and lamps must not blink meanwhile; after longer than this the devices' own timers act anyway.
+FIRST_POLL_S, FIRST_CLOCK_S = 3.0, 10.0
 UNLISTED_MAX_AGE_S = 60.0  # a channel that the site lists no meter for leaves the telemetry after so long
 STOP_S = 6.0
 SLOWEST_WALL_S = 0.5
@@ -69,7 +71,7 @@ class Gateway:
         self._written = {name: _Written() for name in self._lines}
         self._lock = threading.RLock()
         self._readings = Readings()
-        self._unread = {line.name for line in self.fieldbus.lines}
+        self._unread = {name for line in self.fieldbus.lines for name in line.devices}  # not once, without a fault
         self._outbox: dict[str, float] = {}
         self._wake = {line.name: threading.Event() for line in self.fieldbus.lines}
         self._stepped: set[str] = set()  # lines whose devices may hear a heartbeat
@@ -150,14 +152,14 @@ class Gateway:
             self.callbacks.note(note)
 
     def _ready(self, now_ns: int, now_s: float) -> bool:
-        """Begin once there is time and every bus was polled, so that a restart finds machines as they are.
+        """Begin once there is time and every device was read: a restart finds machines and meters as they are.
 
         Neither is waited for long: without a clock or a bus, the safe programmes run.
         """
         if self._begun_ns:
             return True
-        late = now_s - self._begun_s > FIRST_POLL_S
-        if not late and (now_ns == 0 or self._unread):
+        waited_s = now_s - self._begun_s
+        if waited_s < (FIRST_CLOCK_S if now_ns == 0 else FIRST_POLL_S if self._unread else 0.0):
             return False
         if now_ns > 0 or self.gatekeeper.state is None:
             self._begun_ns = now_ns
@@ -191,7 +193,8 @@ class Gateway:
 
     def _take(self, line: BusLine, readings: Readings) -> None:
         with self._lock:
-            self._unread.discard(line.name)
+            if all(stamp_ns > 0 for _, stamp_ns in readings.values.values()):  # 0: read before the clock came
+                self._unread -= set(line.devices) - set(readings.faults)
             self._readings.merge(readings)
             for device in line.devices:
                 if device not in readings.faults:

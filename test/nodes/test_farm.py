@@ -158,7 +158,7 @@ def test_sigterm_makes_the_gateway_write_the_safe_states(ros, port, site, regist
     command = [sys.executable, "-m", "cmkd_ros.nodes.modbus_node", *specs["modbus"].arguments()]
     gateway = subprocess.Popen(command)
     try:
-        first = until(lambda: _beats(registers), 15)
+        first = until(lambda: _beats(registers), 30)
         until(lambda: _beats(registers) > first, 10)
         assert registers()["led"] == 60.0
         gateway.send_signal(signal.SIGTERM)

@@ -68,12 +68,12 @@ def heard():
 
 @pytest.fixture
 def start(site, world, heard):
-    """`start(site=..., clock=...)` -> a running gateway."""
+    """`start(site, clock, period_s)` -> a running gateway."""
     made = []
 
-    def start_one(site=site, clock=None):
+    def start_one(site=site, clock=None, period_s=1.0):
         says = Callbacks(heard.telemetry.append, heard.events.append, heard.notes.append, heard.broken.append)
-        gateway = Gateway(site, clock or world.now_ns, says, period_s=1.0, speed=10.0, future_tolerance_s=2.0)
+        gateway = Gateway(site, clock or world.now_ns, says, period_s, speed=10.0, future_tolerance_s=2.0)
         gateway.start()
         made.append(gateway)
         return gateway
@@ -236,10 +236,23 @@ def test_telemetry_has_meters_with_read_stamps_and_prices_from_the_market(start,
     assert "grid_carbon_kg_per_kwh" not in sample.values, "not known is not zero"
 
 
-def test_without_a_clock_the_safe_programmes_run_after_a_while(start, world, registers, until):
+def test_without_a_clock_the_safe_programmes_run_after_a_while(start, world, registers, until, monkeypatch):
+    monkeypatch.setattr("cmkd_ros.nodes._gateway.FIRST_CLOCK_S", 1.5)
     beats = registers.heartbeats()
     gateway = start(clock=lambda: 0)
     time.sleep(0.5)
     assert gateway.last_step is None and registers.heartbeats() == beats, "no heartbeat without a step of the envelope"
     until(lambda: gateway.last_step is not None, 8)
     assert registers()["valve"] == 0.0
+
+
+def test_a_clock_that_comes_late_does_not_make_the_lamps_blink(start, world, registers, until):
+    begun_s = time.monotonic()
+    assert registers()["led"] == 60.0, "the lamps' own safe programme"
+    # The next poll is 2.5 s after the first, which had no time to stamp its readings with.
+    gateway = start(clock=lambda: world.now_ns() if time.monotonic() > begun_s + 0.7 else 0, period_s=25.0)
+    time.sleep(1.0)
+    propose(gateway, world, {"valve": 0.0})
+    seen = []
+    until(lambda: seen.append(registers()["led"]) or gateway.counts["written"] > 4)
+    assert set(seen) == {60.0}
