@@ -77,7 +77,7 @@ class Gatekeeper:
         bounds = site.action_bounds()
         self._spans = bounds[:, 1] - bounds[:, 0]
         self.rhythm = Rhythm(self._spans, self.envelope.safe_side, self.options)
-        self.journal = Journal(self._spans)
+        self.journal = Journal(self._spans, self.options.proposal_max_age_s)
         self.state: EnvelopeState | None = None
         self._held: dict[str, Held] = {}
         self._meters = Meters.unknown(1)

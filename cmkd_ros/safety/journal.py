@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.contract.actions import ACTION_NAMES
+from cmkd_ros.contract.samples import NANOSECONDS
 from cmkd_ros.safety.explain import Reason
 
 CHANGE = 0.1  # of an action's range, or of the unmet distance: a smaller change is no news
@@ -30,10 +31,16 @@ class Event:
 
 
 class Journal:
-    """Compares each step's reasons with the last published ones."""
+    """Compares each step's reasons with the last published ones.
 
-    def __init__(self, spans: NDArray[np.float64]) -> None:
+    A limit has ended when it has not bound for `quiet_s`: two limits that take turns step by step, such as a ramp and
+    a hold, are two interventions, not two a second.
+    """
+
+    def __init__(self, spans: NDArray[np.float64], quiet_s: float) -> None:
         self._spans = dict(zip(ACTION_NAMES, (float(span) for span in spans)))
+        self._quiet_ns = int(quiet_s * NANOSECONDS)
+        self._quiet_since_ns: dict[tuple[str, str], int] = {}
         self._published: dict[tuple[str, str], Reason] = {}
         self.counts: dict[tuple[str, str], int] = {}  # by (actuator, limit), since start
 
@@ -42,6 +49,7 @@ class Journal:
         events = []
         current = {(reason.actuator, reason.limit): reason for reason in reasons}
         for key, reason in current.items():
+            self._quiet_since_ns.pop(key, None)
             before = self._published.get(key)
             if before is None:
                 self.counts[key] = self.counts.get(key, 0) + 1
@@ -50,6 +58,10 @@ class Journal:
             self._published[key] = reason
             events.append(self._event(reason, now_ns, True))
         for key in [key for key in self._published if key not in current]:
+            since_ns = self._quiet_since_ns.setdefault(key, now_ns)
+            if 0 <= now_ns - since_ns < self._quiet_ns:
+                continue
+            del self._quiet_since_ns[key]
             events.append(self._event(self._published.pop(key), now_ns, False))
         return events
 
