@@ -61,7 +61,7 @@ def test_a_vga_camera_at_30_hz(composed, domain, tmp_path, request):
             for process in processes.values():
                 process.cpu_percent()
             before = {node["name"]: node["values"] for node in observer.nodes()}
-            time.sleep(20)
+            time.sleep(60)
             load = {name: process.cpu_percent() for name, process in processes.items()}
             pss = {name: process.memory_full_info().pss / 2**20 for name, process in processes.items()}
             after = {node["name"]: node["values"] for node in observer.nodes()}
@@ -81,4 +81,4 @@ def test_a_vga_camera_at_30_hz(composed, domain, tmp_path, request):
     for name in load:
         print(f"    {name:18s} CPU {load[name]:5.1f} %   PSS {pss[name]:5.0f} MB")
     print(f"    {'all':18s} CPU {sum(load.values()):5.1f} %   PSS {sum(pss.values()):5.0f} MB")
-    assert received >= 0.98 * sent > 0
+    assert received >= 0.98 * sent - 30 > 0, "each node counts to its own last report, which are a second apart at most"
