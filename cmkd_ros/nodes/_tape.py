@@ -98,6 +98,7 @@ class Tape:
             writer=WriterOptions(settings.storage, split_s=0.0, flush_s=settings.flush_s),
             say=say,
         )
+        self.events.start()
         self.alarms = Alarms(settings.cavitation_alarm, settings.silence_s)
         self.started = False
         self._held: list[tuple[str, bytes]] = []  # what came before there was a time
@@ -114,7 +115,6 @@ class Tape:
         self._custom["site"] = json.dumps(dataclasses.asdict(site), sort_keys=True)
         self._custom["site_sha256"] = site.sha256()
         self._custom["parameters"] = parameters
-        self.events.start()
         self.recorder.start()
         self.started = True
 

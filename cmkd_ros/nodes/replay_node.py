@@ -44,7 +44,7 @@ from cmkd_ros.msg import AudioChunk as AudioChunkMessage
 from cmkd_ros.msg import Telemetry as TelemetryMessage
 
 LOOK_S = 2.0  # so long others are looked for before anything is published
-STEP_S = 0.02
+STEP_S, GRACE_S = 0.02, 0.5
 # Inputs and what the replay itself takes care of; all else goes out below recorded/.
 PLAYED = (tracks.WINDOW, tracks.MARKET, tracks.TELEMETRY, "/diagnostics", "/parameter_events")
 
@@ -78,7 +78,7 @@ class ReplayNode(FarmNode[ReplaySettings]):
         self._period_s = period_s(self._reader, self._origin)
 
     def activate(self) -> None:
-        self._begun_s = time.monotonic()
+        self._begun_s = self._done_s = time.monotonic()
         self._conductor: Conductor | None = None
         self._fusion_waits = True
         self.every(STEP_S, self._step)
@@ -117,7 +117,11 @@ class ReplayNode(FarmNode[ReplaySettings]):
         self._pass_on(self._conductor.clock_ns)
         if self._in_the_way(1):
             self._conductor.failed = self._in_the_way(1)
-        if self._conductor.done:
+        if not self._conductor.done:
+            self._done_s = time.monotonic()
+            return
+        self._pass_on(self._reader.end_ns)
+        if time.monotonic() - self._done_s > GRACE_S:  # the last commands are on their way
             self.report = self._summary(self._conductor)
             self.get_logger().warning(json.dumps(self.report))
             self._end()
