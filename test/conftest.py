@@ -1,26 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """ROS for tests: a DDS domain of its own for each test, real nodes in real executors, all gone at the end."""
 
-import itertools
+import fcntl
 import os
+import random
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-_numbers = itertools.count()
-
 
 @pytest.fixture
-def domain(monkeypatch, tmp_path) -> int:
-    """A domain that no other test of this run, and hardly one of another, shares; child processes inherit it.
+def domain(monkeypatch, tmp_path):
+    """A domain that no other test on this computer uses meanwhile, be it of another run; child processes inherit it.
 
     DDS computes ports from it, so it stays below 101; state goes to the test's own folder.
     """
-    number = 1 + (os.getpid() * 7 + next(_numbers)) % 100
+    number, lock = _locked_domain()
     monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return number
+    yield number
+    lock.close()
+
+
+def _locked_domain():
+    folder = Path(tempfile.gettempdir()) / f"cmkd_ros-domains-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for number in random.sample(range(1, 101), 100):
+        lock = (folder / str(number)).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        return number, lock
+    raise RuntimeError("a hundred tests with ROS at once: no DDS domain is left")
 
 
 class Ros:

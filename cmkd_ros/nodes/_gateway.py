@@ -23,7 +23,7 @@ from cmkd_ros.site.market import at
 
 # Of monotonic time: so long a bus, or a missing clock, may hold up the first step. On a busy computer DDS takes seconds
 # to bring /clock, and lamps must not blink meanwhile; after longer than this the devices' own timers act anyway.
-FIRST_POLL_S, FIRST_CLOCK_S = 3.0, 10.0
+FIRST_POLL_S, FIRST_CLOCK_S = 5.0, 10.0
 UNLISTED_MAX_AGE_S = 60.0  # a channel that the site lists no meter for leaves the telemetry after so long
 STOP_S = 6.0
 SLOWEST_WALL_S = 0.5
