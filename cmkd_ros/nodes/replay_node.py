@@ -82,6 +82,7 @@ class ReplayNode(FarmNode[ReplaySettings]):
         self._conductor: Conductor | None = None
         self._fusion_waits = True
         self.every(STEP_S, self._step)
+        self.every(1.0, self._look_around)
 
     def health(self) -> Iterable[Health]:
         done = self._conductor.report.comparison.decisions if self._conductor else 0
@@ -115,8 +116,6 @@ class ReplayNode(FarmNode[ReplaySettings]):
             self._play(item)
         self._ticks.publish(Clock(clock=encode.time(self._conductor.clock_ns)))
         self._pass_on(self._conductor.clock_ns)
-        if self._in_the_way(1):
-            self._conductor.failed = self._in_the_way(1)
         if not self._conductor.done:
             self._done_s = time.monotonic()
             return
@@ -125,6 +124,11 @@ class ReplayNode(FarmNode[ReplaySettings]):
             self.report = self._summary(self._conductor)
             self.get_logger().warning(json.dumps(self.report))
             self._end()
+
+    def _look_around(self) -> None:
+        """Somebody may come later."""
+        if self.free and self._conductor and not self._conductor.failed:
+            self._conductor.failed = self._in_the_way(1)
 
     def _in_the_way(self, own_clocks: int) -> str:
         """Who else is there, in words; empty when nobody is."""

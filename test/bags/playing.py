@@ -45,10 +45,12 @@ class Player:
     mind. `lost(kind, second)`: the recorder misses it.
     """
 
-    def __init__(self, folder: Path, mode="student", writer=None, namespace="/farm", window_every=600, **options):
+    def __init__(
+        self, folder: Path, mode="student", writer=None, namespace="/farm", window_every=600, period=PERIOD, **options
+    ):
         self.site = load_site("demo")
         self.mind = Mind(self.site, Options(**options), mode)
-        self.space, self._window_every_ns = namespace, window_every * NANOSECONDS
+        self.space, self._window_every_ns, self._period = namespace, window_every * NANOSECONDS, period
         self.custom = {"site": _site_json(self.site), "site_sha256": self.site.sha256()}
         self.writer = BagWriter(
             folder, writer or WriterOptions(), head=absolute("fusion/window", namespace), custom=self.custom
@@ -79,7 +81,7 @@ class Player:
             if tick in hands:
                 hands[tick](self.mind)
                 self._window(encode)
-            if tick % PERIOD == 0:
+            if tick % self._period == 0:
                 self._decide(encode, shown, first=tick == begin, lost=lost)
         return self
 
@@ -121,6 +123,8 @@ class Player:
 
     def _samples(self, begin, end, delay):
         for second in range(round(begin) - 5, round(end)):
+            if not self._wanted(second):
+                continue
             random = np.random.default_rng(second + 1000)
             values = {name: value * (1 + 0.1 * random.standard_normal()) for name, value in METERS.items()}
             read_ns = {name: at(second - random.uniform(0.0, 0.5)) for name in values}
@@ -129,10 +133,16 @@ class Player:
             yield from self._coming(delay, "sky", second, Frame(at(second), pixels))
         for number in range(round((begin - 5) / CHUNK_S), round(end / CHUNK_S)):
             second = number * CHUNK_S + 0.13
+            if not self._wanted(second):
+                continue
             sound = np.random.default_rng(number + 9000).integers(
                 -900, 900, (round(CHUNK_S * 16000), 1), dtype=np.int16
             )
             yield from self._coming(delay, "audio", second, AudioChunk(at(second), sound, 16000), CHUNK_S)
+
+    def _wanted(self, second):
+        """With a long period, samples are made shortly before a decision only: a week takes long enough."""
+        return self._period <= PERIOD or second % self._period > self._period - 4
 
     def _coming(self, delay, kind, second, sample, length=0.0):
         late = delay(kind, second)

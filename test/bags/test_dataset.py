@@ -4,7 +4,9 @@
 import dataclasses
 import hashlib
 import json
+import subprocess
 import sys
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -125,6 +127,31 @@ def test_memory_does_not_grow_with_the_bag(tmp_path):
         tracemalloc.stop()
     # What is held is 20 min of used samples at most: 3 min more of them are some 4 MB, of all samples 14 MB.
     assert peaks[1] - peaks[0] < 9e6, f"{peaks[0] / 1e6:.0f} MB, then {peaks[1] / 1e6:.0f} MB"
+
+
+@pytest.mark.measure
+@pytest.mark.timeout(1800)
+def test_a_week(tmp_path):
+    """A decision a minute for a week: how long it takes and how much memory, in a process of its own."""
+    bag, begun_s = tmp_path / "farm", time.monotonic()
+    player = Player(bag, mode="rules", period=60, window_every=3600)
+    for day in range(7):
+        player.play(day * 86_400, (day + 1) * 86_400)
+    player.close()
+    size = sum(path.stat().st_size for path in bag.iterdir())
+    print(f"\nbag of a week: {size / 1e6:.0f} MB, written in {time.monotonic() - begun_s:.0f} s")
+    code = (
+        "import json, re, sys, time; from pathlib import Path; from cmkd_ros.bags.dataset import make; "
+        "begun = time.monotonic(); card = make([Path(sys.argv[1])], Path(sys.argv[2])); "
+        "peak = int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) / 1e3; "
+        "print(json.dumps({'rows': card.rows, 's': time.monotonic() - begun, 'peak_mb': peak}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, bag, tmp_path / "set"], capture_output=True, text=True)
+    print(done.stdout, done.stderr)
+    found = json.loads(done.stdout)
+    written = sum(path.stat().st_size for path in (tmp_path / "set").rglob("*.npy"))
+    print(f"data set: {written / 1e6:.0f} MB")
+    assert found["rows"] >= 10_000 and found["peak_mb"] < 300
 
 
 def test_columns_are_ordinary_npy_files_and_go_on_after_a_pause(tmp_path):
