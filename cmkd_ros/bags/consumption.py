@@ -12,8 +12,8 @@ WINDOW_EVERY_S = 600.0
 FRAMES_IN_WINDOW = 72  # one a second of the last minute, and some
 
 # Bytes of a message as serialised, and what zstd leaves of them: measured on the demo farm (docs/bags.md).
-_INSIGHT, _DECISION, _TELEMETRY, _COMMAND, _STATE = 2600, 700, 1300, 150, 190
-_SMALL_RATIO, _SOUND_RATIO, _STATE_BYTES = 0.2, 0.85, 2_200_000
+_INSIGHT, _DECISION, _TELEMETRY, _COMMAND, _STATE = 1600, 500, 1100, 130, 190
+_SMALL_RATIO, _WINDOW_RATIO, _SOUND_RATIO, _STATE_BYTES = 0.15, 0.25, 0.85, 2_200_000
 
 
 def expected(
@@ -30,7 +30,7 @@ def expected(
         Stream(tracks.DECISION, _DECISION, decision_s, _SMALL_RATIO),
         Stream("*/command", _COMMAND, decision_s / len(ACTION_NAMES), _SMALL_RATIO),
         Stream("*/state", _STATE, telemetry_s / len(ACTION_NAMES), _SMALL_RATIO),
-        Stream(tracks.WINDOW, _STATE_BYTES + FRAMES_IN_WINDOW * frame.pixels.nbytes, WINDOW_EVERY_S, 0.5),
+        Stream(tracks.WINDOW, _STATE_BYTES + FRAMES_IN_WINDOW * frame.pixels.nbytes, WINDOW_EVERY_S, _WINDOW_RATIO),
     ]
     choice = choose(tracks.USED_SKY, frame.pixels, decision_s, small, day_bytes)
     return [choice.stream, *small], choice

@@ -41,11 +41,7 @@ def over_dds(
     reader: BagReader, found: Origin, rate: float, site: Site, model: str, policy_module: str, namespace: str
 ) -> dict[str, Any]:
     """Play a bag at `rate` and let a fusion node decide again. Raises `BagError` where that cannot be done here."""
-    import rclpy
-    from rclpy.context import Context
-
-    from cmkd_ros.middleware.main import spin
-    from cmkd_ros.nodes.replay_node import ReplayNode
+    from cmkd_ros.nodes.replay_node import playing
     from cmkd_ros.policy.manifest import load_manifest
     from cmkd_ros.site import share
 
@@ -57,23 +53,14 @@ def over_dds(
         spec.parameters["ends"] = False
         program = Program("fusion", [str(executable(fusion.executable)), *fusion.arguments(namespace)])
         supervisor = Supervisor([program])
-        context, stop = Context(), threading.Event()
-        rclpy.init(args=[], context=context)
+        stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        node = ReplayNode(
-            context=context, use_global_arguments=False, cli_args=[*spec.arguments(namespace), "--log-level", "warn"]
-        )
-        thread = threading.Thread(target=spin, args=(node, stop, []), daemon=True)
-        thread.start()
-        try:
-            return _watch(node, supervisor, stop, (reader.end_ns - found.time_ns) / 1e9)
-        finally:
-            stop.set()
-            thread.join(5.0)
-            node.close()
-            supervisor.stop()
-            rclpy.try_shutdown(context=context)
+        with playing([*spec.arguments(namespace), "--log-level", "warn"]) as node:
+            try:
+                return _watch(node, supervisor, stop, (reader.end_ns - found.time_ns) / 1e9)
+            finally:
+                supervisor.stop()
 
 
 def _watch(node: Any, supervisor: Supervisor, stop: threading.Event, length_s: float) -> dict[str, Any]:

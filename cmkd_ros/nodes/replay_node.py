@@ -7,26 +7,27 @@ where a farm of the same names, or another source of /clock, is alive.
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import rclpy
+from rclpy.context import Context
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from cmkd_ros.bags import BagReader, Recorded, tracks
+from cmkd_ros.bags import BagReader
 from cmkd_ros.bags.comparison import difference
 from cmkd_ros.bags.conductor import Conductor
 from cmkd_ros.bags.script import Script, Snapshot, origin, period_s
-from cmkd_ros.bags.tracks import TRACKS, absolute
-from cmkd_ros.bags.types import definition
 from cmkd_ros.contract import decode
 from cmkd_ros.contract.actions import ACTION_NAMES
 from cmkd_ros.contract.errors import ConfigurationError
@@ -37,16 +38,15 @@ from cmkd_ros.middleware import encode, qos
 from cmkd_ros.middleware.bringup import FOLLOWED
 from cmkd_ros.middleware.diagnostics import OK, Health
 from cmkd_ros.middleware.lifecycle import FarmNode
-from cmkd_ros.middleware.main import run_together
+from cmkd_ros.middleware.main import run_together, spin
 from cmkd_ros.middleware.parameters import NodeSettings
 from cmkd_ros.msg import ActuatorCommand, Decision, Insight, Window
 from cmkd_ros.msg import AudioChunk as AudioChunkMessage
 from cmkd_ros.msg import Telemetry as TelemetryMessage
+from cmkd_ros.nodes._recording import Recording
 
 LOOK_S = 2.0  # so long others are looked for before anything is published
 STEP_S, GRACE_S = 0.02, 0.5
-# Inputs and what the replay itself takes care of; all else goes out below recorded/.
-PLAYED = (tracks.WINDOW, tracks.MARKET, tracks.TELEMETRY, "/diagnostics", "/parameter_events")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,11 +115,11 @@ class ReplayNode(FarmNode[ReplaySettings]):
         for item in self._conductor.step(time.monotonic()):
             self._play(item)
         self._ticks.publish(Clock(clock=encode.time(self._conductor.clock_ns)))
-        self._pass_on(self._conductor.clock_ns)
+        self._recording.play(self._conductor.clock_ns)
         if not self._conductor.done:
             self._done_s = time.monotonic()
             return
-        self._pass_on(self._reader.end_ns)
+        self._recording.play(self._reader.end_ns)
         if time.monotonic() - self._done_s > GRACE_S:  # the last commands are on their way
             self.report = self._summary(self._conductor)
             self.get_logger().warning(json.dumps(self.report))
@@ -154,10 +154,7 @@ class ReplayNode(FarmNode[ReplaySettings]):
             "telemetry": self.create_publisher(TelemetryMessage, "telemetry", qos.REPLAYED),
             "window": self.create_publisher(Window, FOLLOWED, qos.REPLAYED),
         }
-        self._others: dict[str, Any] = {}
-        self._recorded = self._outputs()
-        self._next = next(self._recorded, None)
-        self._said: dict[tuple[int, str], float] = {}  # commands, recorded
+        self._recording = Recording(self, self._reader, found.namespace)
         self._again: dict[tuple[int, str], float] = {}
         conductor = self._conductor
         self._heard = [
@@ -184,46 +181,37 @@ class ReplayNode(FarmNode[ReplaySettings]):
         else:
             self._inputs["telemetry"].publish(encode.telemetry(item.value))
 
-    def _outputs(self) -> Iterator[Recorded]:
-        """What the farm said, and the market, in the order of the bag."""
-        space = self._origin.namespace
-        names = {absolute(track.name, space): track for track in TRACKS if track.name not in PLAYED}
-        names[absolute(tracks.MARKET, space)] = next(track for track in TRACKS if track.name == tracks.MARKET)
-        for topic in self._reader.topics:
-            track = names.get(topic.name)
-            if track and topic.count and topic.digest in ("", definition(track.type_name).digest):
-                package, _, kind = track.type_name.split("/")
-                name = track.name if track.name == tracks.MARKET else f"recorded/{track.name}"
-                profile = qos.recording(track.depth, latched=track.latched)
-                self._others[topic.name] = self.create_publisher(
-                    getattr(importlib.import_module(f"{package}.msg"), kind),
-                    name.replace("/command", "/commanded"),
-                    profile,
-                )
-        return self._reader.recorded(list(self._others)) if self._others else iter(())
-
-    def _pass_on(self, clock_ns: int) -> None:
-        while self._next is not None and self._next.stamp_ns <= clock_ns:
-            self._others[self._next.topic].publish(self._next.data)
-            if self._next.topic.endswith("/command"):
-                command = decode.command(self._next.decode())
-                self._said[command.stamp_ns, command.actuator] = command.value
-            self._next = next(self._recorded, None)
-
     def _on_command(self, message: Any) -> None:
         command = decode.command(message)
         self._again[command.stamp_ns, command.actuator] = command.value
 
     def _summary(self, conductor: Conductor) -> dict[str, Any]:
         report, compared = conductor.report, conductor.report.comparison
-        both = sorted(key for key in self._said.keys() & self._again.keys() if key[0] <= report.last_ns)
-        apart = max((difference(self._said[key], self._again[key]) for key in both), default=0.0)
+        both = sorted(key for key in self._recording.commands.keys() & self._again.keys() if key[0] <= report.last_ns)
+        apart = max((difference(self._recording.commands[key], self._again[key]) for key in both), default=0.0)
         compared.max_difference = max(compared.max_difference, apart)
         return {**report.plain(), "commands": len(both), "failed": conductor.failed}
 
     def _end(self) -> None:
         if self.settings.ends:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def playing(arguments: list[str]) -> Iterator[ReplayNode]:
+    """A replay node at work in this process, in a ROS context and a thread of its own."""
+    context, stop = Context(), threading.Event()
+    rclpy.init(args=[], context=context)
+    node = ReplayNode(context=context, use_global_arguments=False, cli_args=arguments)
+    thread = threading.Thread(target=spin, args=(node, stop, []), daemon=True)
+    thread.start()
+    try:
+        yield node
+    finally:
+        stop.set()
+        thread.join(5.0)
+        node.close()
+        rclpy.try_shutdown(context=context)
 
 
 def main() -> None:
