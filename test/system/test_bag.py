@@ -58,7 +58,7 @@ def record(farm, folder, seconds, hands=()):
 
 
 def test_a_recorded_farm_decides_the_same_again(farm, tmp_path):
-    bag = record(farm, tmp_path / "bags", 50, [(25, ["override", "led", "40", "--duration", "10"])])
+    bag = record(farm, tmp_path / "bags", 45, [(22, ["override", "led", "40", "--duration", "10"])])
     reader = BagReader(bag)
     assert not reader.unfinished
     counts = {topic.name: topic.count for topic in reader.topics}
