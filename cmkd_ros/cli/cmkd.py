@@ -69,12 +69,13 @@ def up(
         "seed": seed,
         "start": start,
         "trigger": trigger,
+        "modbus_port": modbus_port,
         "record": str(Path(record).resolve()) if record else "",
         "record_raw": record_raw,
     }
     if policy_module:
         options["policy_module"] = str(Path(policy_module).resolve())
-    decided = run_farm(FarmOptions(**options), modbus_port, sim, composed, duration, namespace, log_level)
+    decided = run_farm(FarmOptions(**options), sim, composed, duration, namespace, log_level)
     raise typer.Exit(0 if decided else NEVER_DECIDED)
 
 

@@ -9,7 +9,6 @@ import os
 import platform
 import signal
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -24,14 +23,13 @@ from cmkd_ros.cli.supervisor import Program, Supervisor
 from cmkd_ros.cli.tables import farm_view, line
 from cmkd_ros.middleware.bringup import FarmOptions, NodeSpec, composed_node, farm_nodes, simulation_node
 from cmkd_ros.middleware.observer import Observer
-from cmkd_ros.site import Site, load_site, save_site
+from cmkd_ros.site import Site, load_site
 
 CHECK_S, LINE_S = 0.25, 5.0
 
 
 def run_farm(
     options: FarmOptions,
-    modbus_port: int,
     sim: bool,
     composed: bool | None,
     duration_s: float,
@@ -44,23 +42,19 @@ def run_farm(
     """
     site = load_site(options.site)
     composed = platform.machine() == "aarch64" if composed is None else composed
-    with tempfile.TemporaryDirectory(prefix="cmkd-") as folder:
-        if modbus_port:
-            site = site.at_port(modbus_port)
-            moved = Path(folder) / f"{site.name}.yaml"
-            save_site(site, moved)
-            options = dataclasses.replace(options, site=str(moved))
-        options = dataclasses.replace(options, use_sim_time=site.simulated)
-        specs = [composed_node(options)] if composed else farm_nodes(site, options)
-        if site.simulated and sim:
-            specs.insert(0, simulation_node(options))
-        programs = [_program(spec, namespace, log_level) for spec in specs]
-        with _log() as log:
-            supervisor = Supervisor(programs, output=log)
-            decided = _watch(supervisor, site, duration_s, namespace)
-            if log:
-                print(f"what the nodes said: {log.name}", file=sys.stderr)
-            return decided
+    if options.modbus_port:
+        site = site.at_port(options.modbus_port)  # refuses a real farm here, before anything starts
+    options = dataclasses.replace(options, use_sim_time=site.simulated)
+    specs = [composed_node(options)] if composed else farm_nodes(site, options)
+    if site.simulated and sim:
+        specs.insert(0, simulation_node(options))
+    programs = [_program(spec, namespace, log_level) for spec in specs]
+    with _log() as log:
+        supervisor = Supervisor(programs, output=log)
+        decided = _watch(supervisor, site, duration_s, namespace)
+        if log:
+            print(f"what the nodes said: {log.name}", file=sys.stderr)
+        return decided
 
 
 @contextlib.contextmanager
