@@ -21,7 +21,6 @@ from cmkd_ros.site import Site
 Array = NDArray[np.float64]
 
 STEP_NS = 1_000_000_000
-_STEP_H = STEP_NS / 3.6e12
 _QUARTER_NS = 900_000_000_000
 
 # Sizes that the site file does not give, per m2 of canopy.
@@ -119,16 +118,20 @@ class World:
         """The weather at (B,) UTC nanoseconds."""
         return weather(self.site, self.seeds, time_ns)
 
-    def step(self, state: State, actions: Array) -> State:
-        """`STEP_NS` later under `actions` (B, 5) in the actions' units. What a device cannot do, it does not do."""
-        time_ns = state.time_ns + STEP_NS
-        outside = self.weather(time_ns)
+    def step(self, state: State, actions: Array, step_ns: int = STEP_NS, outside: Weather | None = None) -> State:
+        """`step_ns` later under `actions` (B, 5) in the actions' units. What a device cannot do, it does not do.
+
+        Steps of 1 s to 60 s that divide a quarter of an hour. `outside` is `weather` at the step's end, where a study
+        has made it for many steps at once.
+        """
+        time_ns, hours = state.time_ns + step_ns, step_ns / 3.6e12
+        outside = self.weather(time_ns) if outside is None else outside
         battery, pump, led, setpoint, valve = (actions[:, i] for i in range(5))
         fields: dict[str, Any] = {
-            **self._battery(state, battery, outside),
-            **self._irrigation(state, np.clip(pump, 0.0, 100.0), outside),
+            **self._battery(state, battery, outside, hours),
+            **self._irrigation(state, np.clip(pump, 0.0, 100.0), outside, hours),
             **self._climate(
-                state, np.clip(led, 0.0, 100.0) / 100.0, setpoint, np.clip(valve, 0.0, 100.0) / 100.0, outside
+                state, np.clip(led, 0.0, 100.0) / 100.0, setpoint, np.clip(valve, 0.0, 100.0) / 100.0, outside, hours
             ),
         }
         cell = outside.outdoor_temperature_celsius + 0.03 * outside.plane_irradiance
@@ -140,7 +143,7 @@ class World:
         hour = time_ns / 3.6e12 % 24.0 + self.site.location.longitude_deg / 15.0
         working = np.clip(np.sin(np.pi * (hour - 6.0) / 12.0), 0.0, 1.0)
         fields["base_kw"] = 0.008 * self.area_m2 * (1.0 + 0.5 * working + 1.2 * outside.activity**3)
-        return State(time_ns=time_ns, **fields, **self._counters(state, fields, time_ns))
+        return State(time_ns=time_ns, **fields, **self._counters(state, fields, time_ns, hours))
 
     def readings(self, state: State) -> dict[str, Array]:
         """What each meter would say: every telemetry channel that does not come from the market, (B,) in its unit."""
@@ -179,25 +182,25 @@ class World:
             "irradiance_w_per_m2": outside.irradiance,
         }
 
-    def _battery(self, state: State, asked_kw: Array, outside: Weather) -> dict[str, Array]:
+    def _battery(self, state: State, asked_kw: Array, outside: Weather, hours: float) -> dict[str, Array]:
         battery, eta = self.site.battery, self._one_way
-        most = np.minimum(battery.power_kw, (battery.capacity_kwh - state.stored_kwh) / (eta * _STEP_H))
-        least = np.maximum(-battery.power_kw, -state.stored_kwh * eta / _STEP_H)
+        most = np.minimum(battery.power_kw, (battery.capacity_kwh - state.stored_kwh) / (eta * hours))
+        least = np.maximum(-battery.power_kw, -state.stored_kwh * eta / hours)
         power = np.clip(asked_kw, least, most)
-        stored = state.stored_kwh + _STEP_H * np.where(power > 0.0, power * eta, power / eta)
+        stored = state.stored_kwh + hours * np.where(power > 0.0, power * eta, power / eta)
         # It stands in the building: 1.5 kWh/K would be a tonne, so 0.05 kWh/K; losses warm it, the room cools it.
         loss = (1.0 - eta) * np.abs(power)
         warming = (loss - 0.02 * (state.battery_celsius - state.air_celsius)) / 0.05
         return {
             "battery_kw": power,
             "stored_kwh": np.clip(stored, 0.0, battery.capacity_kwh),
-            "battery_celsius": state.battery_celsius + _STEP_H * warming,
+            "battery_celsius": state.battery_celsius + hours * warming,
         }
 
-    def _irrigation(self, state: State, asked_percent: Array, outside: Weather) -> dict[str, Array]:
+    def _irrigation(self, state: State, asked_percent: Array, outside: Weather, hours: float) -> dict[str, Array]:
         pump = self.site.pump
         wanted = np.where(asked_percent >= pump.min_speed_percent, asked_percent, 0.0) / 100.0
-        speed = state.pump_speed + np.clip(wanted - state.pump_speed, -0.5, 0.2)  # the drive's own ramps, per s
+        speed = state.pump_speed + np.clip(wanted - state.pump_speed, -1800.0 * hours, 720.0 * hours)  # the drive's own ramps, per s
         running = (speed > 0.05).astype(np.float64)
         wet = (state.tank_m3 > TANK_DRY * self.tank_m3).astype(np.float64)
         # A clogged inlet lowers the speed at which the pump begins to cavitate: from never to about half speed.
@@ -208,14 +211,14 @@ class World:
         # Power hardly tells: cavitation lowers it by 2 %, which the load's own jitter hides. Dry running does tell.
         load = np.where(wet > 0.0, 1.0 - 0.02 * cavitation, 0.3) * (0.98 + 0.04 * outside.jitter)
         volume = SUBSTRATE_M3 * self.area_m2
-        given = _STEP_H * flow
+        given = hours * flow
         moisture = state.moisture_percent + 100.0 * given / volume
-        drained = np.maximum(state.moisture_percent - RESIDUAL_PERCENT, 0.0) * _STEP_H / DRAIN_H
+        drained = np.maximum(state.moisture_percent - RESIDUAL_PERCENT, 0.0) * hours / DRAIN_H
         drained = drained + np.maximum(moisture - drained - SATURATED_PERCENT, 0.0)
         moisture = moisture - drained
-        drunk = np.minimum(_STEP_H * self._transpiration(state) / 1000.0, np.maximum(moisture, 0.0) / 100.0 * volume)
+        drunk = np.minimum(hours * self._transpiration(state) / 1000.0, np.maximum(moisture, 0.0) / 100.0 * volume)
         tank = state.tank_m3 - given + drained / 100.0 * volume
-        refill = np.where(tank < 0.9 * self.tank_m3, 0.15 * self.tank_m3 * _STEP_H, 0.0)
+        refill = np.where(tank < 0.9 * self.tank_m3, 0.15 * self.tank_m3 * hours, 0.0)
         return {
             "pump_speed": speed,
             "pump_kw": running * pump.rated_power_kw * speed**3 * load,
@@ -224,7 +227,7 @@ class World:
             "tank_m3": np.clip(tank + refill, 0.0, self.tank_m3),
             "moisture_percent": moisture - 100.0 * drunk / volume,
             "substrate_celsius": state.substrate_celsius
-            + _STEP_H / 4.0 * (state.air_celsius - state.substrate_celsius),
+            + hours / 4.0 * (state.air_celsius - state.substrate_celsius),
         }
 
     def _transpiration(self, state: State) -> Array:
@@ -234,7 +237,9 @@ class World:
         watered = np.clip((state.moisture_percent - RESIDUAL_PERCENT) / 15.0, 0.0, 1.0)
         return 0.10 * self.area_m2 * (0.15 + 0.85 * state.light / 300.0) * deficit * watered
 
-    def _climate(self, state: State, led: Array, setpoint: Array, valve: Array, outside: Weather) -> dict[str, Array]:
+    def _climate(
+        self, state: State, led: Array, setpoint: Array, valve: Array, outside: Weather, hours: float
+    ) -> dict[str, Array]:
         site = self.site
         led_kw = led * site.led.power_kw
         light = led_kw * 1000.0 * site.led.efficacy_umol_per_j / self.area_m2
@@ -256,15 +261,15 @@ class World:
             / 100.0
             * saturation_vapour_pressure_kpa(outside.outdoor_temperature_celsius)
         )
-        vapour = state.vapour_kpa + _STEP_H * (
+        vapour = state.vapour_kpa + hours * (
             transpired * 136.0 / (ROOM_M3 * self.area_m2)
             - 0.6 * (state.vapour_kpa - outdoor_vapour)
             - 3.0 * drying * np.maximum(state.vapour_kpa - 1.0, 0.0)
         )
-        air = state.air_celsius + _STEP_H * heat / (HEAT_KWH_PER_K * self.area_m2)
+        air = state.air_celsius + hours * heat / (HEAT_KWH_PER_K * self.area_m2)
         # Uptake saturates in light and CO2; in the dark the plants breathe out a little.
         uptake = 900.0 * light / (light + 250.0) * state.co2_ppm / (state.co2_ppm + 700.0) - 25.0
-        co2 = state.co2_ppm + _STEP_H * (2800.0 * valve - uptake - 0.35 * (state.co2_ppm - 425.0))
+        co2 = state.co2_ppm + hours * (2800.0 * valve - uptake - 0.35 * (state.co2_ppm - 425.0))
         return {
             "led_kw": led_kw,
             "light": light,
@@ -275,9 +280,11 @@ class World:
             "co2_ppm": np.maximum(co2, 0.0),
         }
 
-    def _counters(self, state: State, new: dict[str, Array], time_ns: NDArray[np.int64]) -> dict[str, Any]:
+    def _counters(
+        self, state: State, new: dict[str, Array], time_ns: NDArray[np.int64], hours: float
+    ) -> dict[str, Any]:
         load = new["base_kw"] + new["led_kw"] + new["hvac_kw"] + new["pump_kw"]
-        energy = (load + new["battery_kw"] - new["pv_kw"]) * _STEP_H
+        energy = (load + new["battery_kw"] - new["pv_kw"]) * hours
         imported = np.maximum(energy, 0.0)
         quarter, peak, month = state.quarter_kwh + imported, state.peak_kw, state.month
         ended = time_ns // _QUARTER_NS != state.time_ns // _QUARTER_NS
@@ -289,7 +296,7 @@ class World:
         return {
             "import_kwh": state.import_kwh + imported,
             "export_kwh": state.export_kwh + np.maximum(-energy, 0.0),
-            "pv_kwh": state.pv_kwh + new["pv_kw"] * _STEP_H,
+            "pv_kwh": state.pv_kwh + new["pv_kw"] * hours,
             "quarter_kwh": quarter,
             "peak_kw": peak,
             "month": month,
