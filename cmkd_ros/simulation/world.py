@@ -200,7 +200,8 @@ class World:
     def _irrigation(self, state: State, asked_percent: Array, outside: Weather, hours: float) -> dict[str, Array]:
         pump = self.site.pump
         wanted = np.where(asked_percent >= pump.min_speed_percent, asked_percent, 0.0) / 100.0
-        speed = state.pump_speed + np.clip(wanted - state.pump_speed, -1800.0 * hours, 720.0 * hours)  # the drive's own ramps, per s
+        # The drive's own ramps: full speed in 5 s, and to a stop in 2 s.
+        speed = state.pump_speed + np.clip(wanted - state.pump_speed, -1800.0 * hours, 720.0 * hours)
         running = (speed > 0.05).astype(np.float64)
         wet = (state.tank_m3 > TANK_DRY * self.tank_m3).astype(np.float64)
         # A clogged inlet lowers the speed at which the pump begins to cavitate: from never to about half speed.
