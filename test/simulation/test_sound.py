@@ -40,8 +40,8 @@ def test_chunks_join_without_a_seam(state):
 
 def test_off_is_quiet_and_running_is_loud():
     off, on = hear(), hear(0.8, 0.8)
-    assert 0 < off.std() < 200
-    assert on.std() > 2 * off.std()
+    assert 0 < off.std() < 300
+    assert on.std() > 1.5 * off.std()
 
 
 def test_the_tone_follows_the_speed():
