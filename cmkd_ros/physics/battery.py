@@ -70,8 +70,8 @@ def limits(pack: Pack, charge: Charge, hours: float) -> tuple[Array, Array]:
 def step(pack: Pack, charge: Charge, power_kw: Array, room_celsius: Array, hours: float) -> tuple[Charge, Array, Array]:
     """(`hours` later at `power_kw` within `limits`, losses kW, heat into the room kW).
 
-    Wear grows with time, charge and heat, and with the depth of the running half cycle: an excursion counts as one from
-    its last turning point on, which is rainflow counting without nesting (so small ripples on a deep cycle count little).
+    Wear grows with time, charge and heat, and with the depth of the running half cycle, which counts from its last
+    turning point on: rainflow counting without nesting, so a ripple cuts a deep cycle in two and wear is a low guess.
     """
     eta = pack.one_way_efficiency
     leak = charge.stored_kwh * -np.expm1(-pack.self_discharge_per_h * hours)

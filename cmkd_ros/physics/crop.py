@@ -142,9 +142,7 @@ def grow(
     lit = light > DARK_UMOL
     awake = np.where(lit, np.minimum(crop.awake_h + hours, 30.0), crop.awake_h * np.exp(-hours / 1.5))
     # 24 g/m2 a day of new structure are safe in ordinary air after a night, half of them at no rest and no deficit.
-    safe = 1.4e-4 + 1.4e-4 * np.minimum(deficit_kpa, 1.0) * np.minimum(
-        np.maximum(2.0 - crop.awake_h / 14.0, 0.0), 1.0
-    )
+    safe = 1.4e-4 + 1.4e-4 * np.minimum(deficit_kpa, 1.0) * np.minimum(np.maximum(2.0 - crop.awake_h / 14.0, 0.0), 1.0)
     burning = np.maximum(growth / safe - 1.0, 0.0) / (5.0 * 86_400.0)
     tipburn = 1.0 - (1.0 - crop.tipburn * kept) * np.exp(-burning * seconds)
     after = Crop(reserve * kept, structure * kept, leaf_area * kept, awake, tipburn)

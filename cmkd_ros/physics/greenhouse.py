@@ -108,9 +108,10 @@ def saturated(celsius: Array) -> Array:
 
 
 def burner(clock_s: Array, valve: Array, seconds: float) -> tuple[Array, Array, Array]:
-    """(clock, CO2 into the room, CO2 made) of full fire: it purges and ignites for 60 s, then burns for 10 min at least.
+    """(clock, CO2 into the room, CO2 made), the latter two as shares of full fire.
 
-    It turns down to 30 %; what it makes and the valve does not take goes up the stack.
+    It purges and ignites for 60 s, runs for 10 min at least and turns down to 30 %; what it makes and the valve does
+    not take goes up the stack.
     """
     wants = valve > 0.02
     runs = clock_s > 0.0
@@ -121,8 +122,8 @@ def burner(clock_s: Array, valve: Array, seconds: float) -> tuple[Array, Array, 
     return after, np.where(burns, valve, 0.0), np.where(burns, np.maximum(valve, BURNER_LOW), 0.0)
 
 
-def step(room: Room, air: Air, load: Load, seconds: float) -> tuple[Air, Flows]:
-    """`seconds` later."""
+def step(room: Room, air: Air, load: Load, seconds: float, powered: Array | float = 1.0) -> tuple[Air, Flows]:
+    """`seconds` later. Where `powered` is 0 the compressor stands still, whatever its minimum run."""
     hours, height = seconds / 3600.0, room.height_m
     full = saturated(air.celsius)
     humidity = 100.0 * air.vapour / full
@@ -131,6 +132,7 @@ def step(room: Room, air: Air, load: Load, seconds: float) -> tuple[Air, Flows]:
     running, since = heatpump.mode(
         air.compressor, air.compressor_s, too_warm, humidity, room.min_on_s, room.min_off_s, seconds
     )
+    running = running * powered
     share = heatpump.load(running, too_warm, humidity)
     electric = share * room.heatpump_kw_per_m2
     heats = running == heatpump.HEATS
