@@ -7,7 +7,7 @@ causes, and the demo farm meters none: roots and algae before the strainer, a lo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Irrigation:
         # Some pumps live twice as long as others.
         self._strength = 0.7 + 0.7 * hashed(seeds, 44)
 
-    def initial(self, time_ns: NDArray[np.int64]) -> dict[str, Array]:
+    def initial(self, time_ns: NDArray[np.int64]) -> dict[str, Any]:
         """A pump at rest, new to half worn; sump and substrate in ordinary shape."""
         zero = np.zeros(len(self.seeds))
         return {

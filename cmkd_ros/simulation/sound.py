@@ -88,7 +88,7 @@ def pump_sound(
 
 
 def loudness(cavitation: float) -> float:
-    """Amplitude of the noise of cavitation, 1 at its loudest: up to there in step with the cavity, then damped by vapour.
+    """Amplitude of the noise of cavitation, 1 at its loudest: first in step with the cavity, then damped by vapour.
 
     Noise is known to peak between inception and the loss of head (Guelich, Centrifugal Pumps, 6.5); the shape is ours.
     """
@@ -97,7 +97,7 @@ def loudness(cavitation: float) -> float:
 
 
 def _cavitating(seed: int, first: int, count: int, rate_hz: int, cavitation: float, turns: Array) -> Array:
-    """Bubbles collapse when a blade passes, more in one channel than in the next; the large ones are heard one by one."""
+    """Bubbles collapse when a blade passes, more in one channel than another; the large are heard one by one."""
     loud = loudness(cavitation)
     level = _density("CAVITATION", rate_hz)
     beat = 1.0 + 0.5 * np.cos(2.0 * np.pi * (BLADES * turns % 1.0)) + 0.3 * np.cos(2.0 * np.pi * (turns % 1.0))
