@@ -38,11 +38,11 @@ def mode(
 ) -> tuple[Array, Array]:
     """(mode, seconds in it) of a compressor with a dead band around its setpoint; `too_warm` is air less setpoint [K].
 
-    It cools from +0.5 K to -0.2 K, heats from -0.7 K to +0.2 K, and else dries from 85 % to 78 %. What runs, runs
+    It cools from +0.5 K to -0.2 K, heats from -0.7 K to +0.2 K, and else dries from 85 % to 80 %. What runs, runs
     `min_on_s`; what stands, stands `min_off_s`; heat pump and chiller turn round only through a pause.
     """
     cold = (now == COOLS) | (now == DRIES)
-    wanted = np.where(humidity_percent > np.where(now == DRIES, 78.0, 85.0), DRIES, OFF)
+    wanted = np.where(humidity_percent > np.where(now == DRIES, 80.0, 85.0), DRIES, OFF)
     wanted = np.where(too_warm < np.where(now == HEATS, 0.2, -0.7), HEATS, wanted)
     wanted = np.where(too_warm > np.where(now == COOLS, -0.2, 0.5), COOLS, wanted)
     runs = now != OFF
@@ -57,6 +57,7 @@ def mode(
 
 def load(running: Array, too_warm: Array, humidity_percent: Array) -> Array:
     """Share of full electrical power, 0 or 0.25..1: half of it more for each K, or 5 % for each % of humidity."""
-    need = np.where(running == DRIES, 0.05 * (humidity_percent - 80.0), 0.5 * too_warm * running)
+    need = 0.5 * too_warm * np.sign(running)
+    need = np.where(running > OFF, np.maximum(need, 0.05 * (humidity_percent - 82.0)), need)
     need = np.minimum(np.maximum(need + LOWEST_LOAD, LOWEST_LOAD), 1.0)
     return np.where(running == OFF, 0.0, need)
