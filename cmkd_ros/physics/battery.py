@@ -19,6 +19,7 @@ COMMISSIONED = 0.02  # wear of a battery whose usable capacity was measured on s
 # cell life assessment, IEEE Transactions on Smart Grid 9:1131-1140, table I (LMO cells).
 _CALENDAR_PER_S, _CHARGE, _CHARGE_MIDDLE, _HEAT, _MIDDLE_CELSIUS = 4.14e-10, 1.04, 0.5, 6.93e-2, 25.0
 _DEPTH = (1.40e5, -0.501, -1.23e5)
+_GENTLE = 0.3
 _FILM, _FILM_RATE = 5.75e-2, 121.0
 
 
@@ -55,8 +56,12 @@ def _share(wear: Array) -> Array:
 
 
 def half_cycle(depth: Array) -> Array:
-    """Wear of half a cycle of `depth` 0..1 at 25 degC around half charge: half of Xu's equation 24."""
-    return 0.5 / (_DEPTH[0] * np.maximum(depth, 1e-6) ** _DEPTH[1] + _DEPTH[2])
+    """Wear of half a cycle of `depth` 0..1 at 25 degC around half charge: half of Xu's equation 24.
+
+    Below 30 % of depth in proportion to depth: there the equation's wear for what passes through is lowest, and its
+    rise towards shallower cycles (a square root) is no measurement and would punish every ripple.
+    """
+    return 0.5 * np.minimum(depth / _GENTLE, 1.0) / (_DEPTH[0] * np.maximum(depth, _GENTLE) ** _DEPTH[1] + _DEPTH[2])
 
 
 def limits(pack: Pack, charge: Charge, hours: float) -> tuple[Array, Array]:

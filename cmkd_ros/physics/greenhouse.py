@@ -164,8 +164,10 @@ def step(room: Room, air: Air, load: Load, seconds: float, powered: Array | floa
     rest = (source / height + changes * load.outdoor_vapour) / rate
     vapour, vapour_mean = _relax(air.vapour, rest, rate * hours)
     transpired = load.transpired - by_vapour * (vapour_mean - air.vapour)
-    dried = coil_rate * (vapour_mean - coil)
-    condensed = wall_rate * (vapour_mean - wall)
+    dried, condensed = coil_rate * (vapour_mean - coil), wall_rate * (vapour_mean - wall)
+    # Air that dries within the step takes no water back from a surface that was wet at its beginning.
+    vapour = vapour + (np.minimum(dried, 0.0) + np.minimum(condensed, 0.0)) * (hours / height)
+    dried, condensed = np.maximum(dried, 0.0), np.maximum(condensed, 0.0)
     vented = changes * height * (vapour_mean - load.outdoor_vapour)
 
     # CO2, ppm

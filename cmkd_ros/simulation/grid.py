@@ -39,7 +39,7 @@ def outage(site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> 
 
 def curtailed(site: Site, pv_kw: Array, load_kw: Array, battery_kw: Array, away: NDArray[np.bool_]) -> Array:
     """What remains of `pv_kw` behind the shared inverter and the export cap, which is 0 while the grid is away."""
-    cap = np.where(away, 0.0, site.grid.export_limit_kw)
+    cap = site.grid.export_limit_kw * (1.0 - away)
     most = np.minimum(site.grid.inverter_power_kw, load_kw + cap) + battery_kw
     return np.maximum(np.minimum(pv_kw, most), 0.0)
 

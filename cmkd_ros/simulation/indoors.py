@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cmkd_ros.physics import crop, greenhouse
 from cmkd_ros.physics.air import saturation_vapour_pressure_kpa
-from cmkd_ros.physics.crop import LETTUCE, Crop
+from cmkd_ros.physics.crop import ALL_AGES, Crop
 from cmkd_ros.physics.greenhouse import Air, Load, Room
 from cmkd_ros.physics.substrate import water_stress
 from cmkd_ros.simulation.weather import Weather
@@ -59,7 +59,7 @@ class Indoors:
             "co2_ppm": 600.0 * full,
             "compressor_s": 3600.0 * full,
             "burner_s": -3600.0 * full,
-            "reserve_g_per_m2": 29.0 * full,
+            "reserve_g_per_m2": 21.0 * full,
             "structure_g_per_m2": 125.0 * full,
             "leaf_area": 7.0 * full,
             **dict.fromkeys(("awake_h", "tipburn", "grown_kg", "harvest_kg", "uptake_g_per_h"), zero),
@@ -89,7 +89,7 @@ class Indoors:
         canopy = Crop(state.reserve_g_per_m2, state.structure_g_per_m2, state.leaf_area, state.awake_h, state.tipburn)
         transpired, by_kpa = crop.transpiration(light, absorbed, state.air_celsius, deficit, state.leaf_area, watered)
         canopy, exchange = crop.grow(
-            canopy, light, state.air_celsius, state.co2_ppm, deficit, watered, seconds, REMOVAL_PER_S
+            canopy, light, state.air_celsius, state.co2_ppm, deficit, watered, seconds, REMOVAL_PER_S, ALL_AGES
         )
         outdoor = outside.outdoor_temperature_celsius
         humid = outside.outdoor_humidity_percent * 0.01 * greenhouse.saturated(outdoor)
@@ -114,8 +114,8 @@ class Indoors:
             humid,
         )
         air, flows = greenhouse.step(self.room, air, load, seconds, powered)
-        fresh = LETTUCE.fresh_per_structure * 1e-3 * self.area_m2 * seconds * (1.0 - 0.5 * canopy.tipburn)
-        share = state.structure_g_per_m2 / (state.structure_g_per_m2 + state.reserve_g_per_m2)
+        fit_to_sell = (1e-3 * self.area_m2 * seconds) * (1.0 - 0.5 * canopy.tipburn)
+        mass = state.structure_g_per_m2 + state.reserve_g_per_m2
         return {
             "led_kw": led_kw,
             "light": light,
@@ -135,6 +135,7 @@ class Indoors:
             "leaf_area": canopy.leaf_area,
             "awake_h": canopy.awake_h,
             "tipburn": canopy.tipburn,
-            "grown_kg": state.grown_kg + fresh * exchange.growth,
-            "harvest_kg": state.harvest_kg + fresh * share * exchange.removed,
+            "grown_kg": state.grown_kg + fit_to_sell * exchange.fresh,
+            "harvest_kg": state.harvest_kg
+            + (ALL_AGES.fresh_per_structure * fit_to_sell) * exchange.removed * state.structure_g_per_m2 / mass,
         }

@@ -149,16 +149,18 @@ class World:
         pv_kw, base_kw = self._pv_kw(outside), self._base_kw(outside, time_ns)
         low, high = battery.limits(self.pack, self._charge(state), hours)
         away = grid.outage(self.site, self.seeds, time_ns)
-        powered = 1.0 - away
-        if away.any():
+        dark = bool(away.any())
+        if dark:
             # Lights and heat pump drop out; the pump goes on where sun and battery can carry it.
             carried = pv_kw - low > base_kw + 1.5 * self.site.pump.rated_power_kw
             pump = np.where(away & ~carried, 0.0, pump)
-        fields: dict[str, Any] = self.indoors.step(state, _share(led), setpoint, _share(valve), powered, outside, hours)
+        fields: dict[str, Any] = self.indoors.step(
+            state, _share(led), setpoint, _share(valve), 1.0 - away, outside, hours
+        )
         fields.update(self.irrigation.step(state, 100.0 * _share(pump), fields["transpired_kg_per_h"], time_ns, hours))
         load_kw = base_kw + fields["led_kw"] + fields["hvac_kw"] + fields["pump_kw"]
         lost_kwh = state.lost_kwh
-        if away.any():
+        if dark:
             wanted_kw = np.where(away, pv_kw - load_kw, wanted_kw)
             lost_kw = np.where(away, np.maximum(load_kw - pv_kw + low, 0.0), 0.0)
             base_kw, load_kw, lost_kwh = base_kw - lost_kw, load_kw - lost_kw, lost_kwh + hours * lost_kw
