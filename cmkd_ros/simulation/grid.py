@@ -37,11 +37,14 @@ def outage(site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> 
     return (draws[:, 0] < chance) & (within_h >= start) & (within_h < end)
 
 
+def most_discharge(site: Site, load_kw: Array, away: NDArray[np.bool_]) -> Array:
+    """What a battery may give, kW: no more than the inverter carries, and the site and the export cap take."""
+    return np.minimum(load_kw + site.grid.export_limit_kw * (1.0 - away), site.grid.inverter_power_kw)
+
+
 def curtailed(site: Site, pv_kw: Array, load_kw: Array, battery_kw: Array, away: NDArray[np.bool_]) -> Array:
     """What remains of `pv_kw` behind the shared inverter and the export cap, which is 0 while the grid is away."""
-    cap = site.grid.export_limit_kw * (1.0 - away)
-    most = np.minimum(site.grid.inverter_power_kw, load_kw + cap) + battery_kw
-    return np.maximum(np.minimum(pv_kw, most), 0.0)
+    return np.maximum(np.minimum(pv_kw, most_discharge(site, load_kw, away) + battery_kw), 0.0)
 
 
 def initial(farms: int, month: int) -> dict[str, Any]:

@@ -164,6 +164,7 @@ class World:
             wanted_kw = np.where(away, pv_kw - load_kw, wanted_kw)
             lost_kw = np.where(away, np.maximum(load_kw - pv_kw + low, 0.0), 0.0)
             base_kw, load_kw, lost_kwh = base_kw - lost_kw, load_kw - lost_kw, lost_kwh + hours * lost_kw
+        low = np.maximum(low, -grid.most_discharge(self.site, load_kw, away))
         battery_kw = np.minimum(np.maximum(wanted_kw, low), high)
         charge, _, _ = battery.step(self.pack, self._charge(state), battery_kw, state.air_celsius, hours)
         pv_kw = grid.curtailed(self.site, pv_kw, load_kw, battery_kw, away)
