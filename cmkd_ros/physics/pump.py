@@ -8,7 +8,7 @@ arrays broadcast. Affinity laws throughout: x ~ n, head and NPSH ~ n2, shaft pow
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.polynomial.polynomial import polyval
@@ -24,7 +24,7 @@ KW_PER_M_M3_PER_H = 9.79 / 3600.0
 # Where noise begins: the ratio NPSHi / NPSH3 is 2 to 20 in ANSI/HI 9.6.1, least where the flow meets the blades without
 # shock and more on both sides (Schiavello and Visser 2009, Pump cavitation, 25th International Pump Users Symposium).
 # The numbers are chosen from the lower end of that range, as for a slow, small pump.
-INCEPTION_RATIO, INCEPTION_OFF_DESIGN = 3.2, 2.5
+INCEPTION_RATIO, INCEPTION_OFF_DESIGN = 3.5, 2.5
 # Head drop 3 % at NPSH3 by definition; the steepness puts 1 % at 1.2 NPSH3, and nothing is lost above 2.6 NPSH3.
 DROP_AT_NPSH3, DROP_STEEPNESS, DROP_FLOOR = 0.03, 6.0, 1e-4
 # Erosion ~ (length of the cavity)^2.83 * (pressure that closes it)^3: Guelich, Centrifugal Pumps, 6.6.
@@ -49,6 +49,14 @@ BC98 = Curve(
     shaft_kw=(0.13985, 0.08731, 0.07111, -0.03351),
     npsh3_m=(0.9167, -0.6209, 1.7511, -0.0869),
 )
+
+
+def in_series(curve: Curve, wheels: int) -> Curve:
+    """The same wheel several times on one shaft: heads and powers add up, the first one sets the suction head."""
+    a, b, c = curve.head_m
+    return replace(
+        curve, head_m=(wheels * a, wheels * b, wheels * c), shaft_kw=tuple(wheels * power for power in curve.shaft_kw)
+    )
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,7 @@ def erosion(cavitation: Array, npsh_available: Array, npshi: Array) -> Array:
     the loss of head: see `EROSION_BY_LENGTH`.
     """
     pressure = np.clip(npsh_available / np.maximum(npshi, 1e-9), 0.0, 1.0)
-    return np.minimum(20.0 * cavitation**EROSION_BY_LENGTH * pressure**EROSION_BY_PRESSURE, 1.0)
+    return np.minimum(22.0 * cavitation**EROSION_BY_LENGTH * pressure**EROSION_BY_PRESSURE, 1.0)
 
 
 # Losses of a two-pole motor of efficiency class IE3 at 0.75 kW (80.7 %, IEC 60034-30-1), split so that the best load is

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.physics import pump as physics
-from cmkd_ros.physics.pump import BC98, OperatingPoint
+from cmkd_ros.physics.pump import BC98, OperatingPoint, in_series
 from cmkd_ros.physics.substrate import flows
 from cmkd_ros.simulation.noise import hashed, smooth
 from cmkd_ros.site import Site
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 # Sizes that the site file does not give, per m2 of canopy.
-SUBSTRATE_M3 = 0.025
+SUBSTRATE_M3 = 0.0125
 TANK_M3 = 0.02
 TANK_DRY = 0.05  # of the tank: the level switch; a little below it the suction pipe draws air
 AIR_FROM, AIR_ONLY = 0.05, 0.03
@@ -32,16 +32,21 @@ SUMP_DEPTH_M, SUMP_BELOW_M, OUTLET_ABOVE_M = 1.2, 0.8, 0.5  # depth of water; fu
 STRAINER_M = 2.0  # loss of the clean suction pipe, foot valve and strainer at the design flow
 CLOGGED = 25.0  # times more with a clogged strainer, quadratic: half as clogged, a quarter of that
 DRIVE_UP_PER_S, DRIVE_DOWN_PER_S = 0.2, 0.5  # the drive's own ramps, of full speed
+POWER_PER_DROP = 0.35  # of the head that cavitation takes, this share shows in shaft power (an estimate)
 REFILL_PER_H, REFILL_BELOW = 0.15, 0.9  # of the tank
 CLOG_H, CLEAR_H = 0.3, 1.0  # how fast debris settles on the strainer while pumping, and falls off at rest
+
+# Drippers and their filters want three bar, so two of the small wheels in series.
+CURVE = in_series(BC98, 2)
 
 # Life. Bearings and seal: 20,000 h at full speed. The others are orders of magnitude, chosen: a brass impeller lasts
 # 400 h of the worst cavitation, a dry seal 2 h, a start costs what 12 min do.
 LIFE_H, CAVITATION_LIFE_H, DRY_LIFE_H, STARTS = 20_000.0, 400.0, 2.0, 100_000.0
 
-# Noise channels: debris, which gutters are open (their back pressure), mains voltage and friction, load meter.
-_CHANNELS = np.array([40, 41, 42, 43])
-_PERIODS_S = np.array([2.5 * 3600.0, 1500.0, 3.0 * 3600.0, 20.0])
+# Noise channels: debris, mains voltage and friction, load meter.
+_CHANNELS = np.array([40, 42, 43])
+_PERIODS_S = np.array([2.5 * 3600.0, 3.0 * 3600.0, 20.0])
+_SECTOR_S, _SECTORS = 1200, (0.7, 1.35)  # valves let it water one sector after the other; their back pressures
 _WINDOW_S, _RINSED, _RINSE_PER_H, _RINSE_DOWN_TO = 5400, 0.06, 0.4, 0.2  # another tap takes water from the sump
 
 
@@ -52,13 +57,13 @@ class Irrigation:
         self.site, self.seeds = site, seeds
         self.tank_m3 = TANK_M3 * site.led.canopy_area_m2
         self.substrate_m3 = SUBSTRATE_M3 * site.led.canopy_area_m2
-        self._shaft_kw = float(sum(BC98.shaft_kw))
+        self._shaft_kw = float(sum(CURVE.shaft_kw))
         # Wider impellers of the same diameter: flow and power grow together, heads stay.
         size = site.pump.rated_power_kw / (self._shaft_kw * physics.RATED_PER_SHAFT)
-        self.full_flow_m3_per_h = BC98.best_flow_m3_per_h * size
+        self.full_flow_m3_per_h = CURVE.best_flow_m3_per_h * size
         self._static_m = SUMP_BELOW_M + 0.2 * SUMP_DEPTH_M + OUTLET_ABOVE_M
         # At full speed, with the sump at 80 % and the strainer clean, it works at its best point.
-        self._discharge_m = float(sum(BC98.head_m)) - self._static_m - STRAINER_M
+        self._discharge_m = float(sum(CURVE.head_m)) - self._static_m - STRAINER_M
         # Some pumps live twice as long as others.
         self._strength = 0.7 + 0.7 * hashed(seeds, 44)
 
@@ -81,7 +86,7 @@ class Irrigation:
         lift = self._lift_m(state)
         still = physics.static_npsh_m(lift, state.water_celsius, self.site.location.altitude_m)
         return physics.operating_point(
-            BC98,
+            CURVE,
             speed,
             lift + OUTLET_ABOVE_M,
             self._discharge_m * (np.zeros_like(speed) + back_pressure),
@@ -99,7 +104,7 @@ class Irrigation:
         over the step; their ramps at a start are in them.
         """
         pump, seconds = self.site.pump, 3600.0 * hours
-        debris, back, slow, quick = self._noise(time_ns)
+        debris, slow, quick = self._noise(time_ns)
         alive = state.pump_wear < 1.0
         wanted = np.where((asked_percent >= pump.min_speed_percent) & alive, asked_percent, 0.0) / 100.0
         change = np.clip(wanted - state.pump_speed, -DRIVE_DOWN_PER_S * seconds, DRIVE_UP_PER_S * seconds)
@@ -109,8 +114,10 @@ class Irrigation:
         if (speed > 0.0).any():
             level = state.tank_m3 / self.tank_m3
             wet = np.clip((level - AIR_ONLY) / (AIR_FROM - AIR_ONLY), 0.0, 1.0)
-            point = self.operating_point(state, speed, 0.8 + 0.4 * back)
-            shaft = physics.shaft_kw(BC98, point.x, speed) / self._shaft_kw * (1.0 - 0.5 * point.head_drop)
+            least, most = _SECTORS
+            sector = hashed(self.seeds, 41, time_ns // (_SECTOR_S * 1_000_000_000))
+            point = self.operating_point(state, speed, least + (most - least) * sector)
+            shaft = physics.shaft_kw(CURVE, point.x, speed) / self._shaft_kw * (1.0 - POWER_PER_DROP * point.head_drop)
             shaft = wet * shaft + (1.0 - wet) * physics.DRY_SHAFT * speed**2
             # A meter of class 1, a mains that wanders: together they hide a few per cent.
             doubt = 1.0 + 0.03 * (slow - 0.5) + 0.02 * (quick - 0.5)

@@ -109,19 +109,18 @@ def _cavitating(seed: int, first: int, count: int, rate_hz: int, cavitation: flo
 
 
 def _clanks(seed: int, first: int, count: int, rate_hz: int) -> Array:
-    """Something is put down, a valve shuts: a knock in a tenth of the seconds, which rings for some hundredths."""
+    """Something is put down, a valve shuts, a wheel squeaks: in a tenth of the seconds, high or low, short or long."""
     sound = np.zeros(count)
     for second in range(first // rate_hz - 1, (first + count - 1) // rate_hz + 1):
         happens, when, strength, pitch, length = (float(hashed(seed, 60 + k, second)[0]) for k in range(5))
         if happens > 0.1:
             continue
         start = second * rate_hz + int(when * rate_hz) - first
-        decay = rate_hz * (0.005 + 0.03 * length)
+        decay = rate_hz * (0.005 + 0.08 * length**2)
         after = np.arange(max(start, 0), min(start + int(7 * decay), count))
-        hit = np.cos(2.0 * np.pi * (400.0 + 2600.0 * pitch) / rate_hz * (after - start)) * np.exp(
-            -(after - start) / decay
-        )
-        sound[after] += 0.01 * 30.0 ** (strength - 0.5) * hit
+        since = after - start
+        tone = np.cos(2.0 * np.pi * 400.0 * 16.0**pitch / rate_hz * since)
+        sound[after] += 0.01 * 30.0 ** (strength - 0.5) * tone * np.exp(-since / decay)
     return sound
 
 
