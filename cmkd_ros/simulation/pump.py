@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cmkd_ros.physics import pump as physics
 from cmkd_ros.physics.pump import BC98, OperatingPoint, in_series
 from cmkd_ros.physics.substrate import flows
-from cmkd_ros.simulation.noise import hashed, smooth
+from cmkd_ros.simulation.noise import hashed
 from cmkd_ros.site import Site
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ CURVE = in_series(BC98, 2)
 # 400 h of the worst cavitation, a dry seal 2 h, a start costs what 12 min do.
 LIFE_H, CAVITATION_LIFE_H, DRY_LIFE_H, STARTS = 20_000.0, 400.0, 2.0, 100_000.0
 
-# Noise channels: debris, mains voltage and friction, load meter.
-_CHANNELS = np.array([40, 42, 43])
-_PERIODS_S = np.array([2.5 * 3600.0, 3.0 * 3600.0, 20.0])
-_SECTOR_S, _SECTORS = 1200, (0.7, 1.35)  # valves let it water one sector after the other; their back pressures
-_WINDOW_S, _RINSED, _RINSE_PER_H, _RINSE_DOWN_TO = 5400, 0.06, 0.4, 0.2  # another tap takes water from the sump
+# What comes by chance, and how long each draw counts. Debris, mains voltage with friction, and the load meter change
+# smoothly; the sector that the valves let it water, and whether another tap takes water from the sump, do not.
+_CHANNELS = np.array([40, 41, 42, 43, 44])
+_PERIODS_NS = np.array([9000, 10_800, 20, 1200, 5400]) * 1_000_000_000
+_SECTORS = 0.7, 1.35  # back pressures
+_RINSED, _RINSE_PER_H, _RINSE_DOWN_TO = 0.06, 0.4, 0.2
 
 
 class Irrigation:
@@ -65,7 +66,7 @@ class Irrigation:
         # At full speed, with the sump at 80 % and the strainer clean, it works at its best point.
         self._discharge_m = float(sum(CURVE.head_m)) - self._static_m - STRAINER_M
         # Some pumps live twice as long as others.
-        self._strength = 0.7 + 0.7 * hashed(seeds, 44)
+        self._strength = 0.7 + 0.7 * hashed(seeds, 46)
 
     def initial(self, time_ns: NDArray[np.int64]) -> dict[str, Any]:
         """A pump at rest, new to half worn; sump and substrate in ordinary shape."""
@@ -73,8 +74,8 @@ class Irrigation:
         return {
             **dict.fromkeys(("pump_speed", "pump_kw", "flow_m3_per_h", "cavitation", "pump_wear"), zero),
             **dict.fromkeys(("supplied_m3", "transpired_m3", "spilt_m3"), zero),
-            "pump_wear": 0.5 * hashed(self.seeds, 45),
-            "clogging": _debris(self._noise(time_ns)[0]),
+            "pump_wear": 0.5 * hashed(self.seeds, 47),
+            "clogging": _debris(self._chance(time_ns)[0]),
             "tank_m3": zero + 0.8 * self.tank_m3,
             "water_celsius": zero + 20.0,
             "moisture_percent": zero + 60.0,
@@ -104,7 +105,7 @@ class Irrigation:
         over the step; their ramps at a start are in them.
         """
         pump, seconds = self.site.pump, 3600.0 * hours
-        debris, slow, quick = self._noise(time_ns)
+        debris, slow, quick, sector, rinse = self._chance(time_ns)
         alive = state.pump_wear < 1.0
         wanted = np.where((asked_percent >= pump.min_speed_percent) & alive, asked_percent, 0.0) / 100.0
         change = np.clip(wanted - state.pump_speed, -DRIVE_DOWN_PER_S * seconds, DRIVE_UP_PER_S * seconds)
@@ -113,16 +114,15 @@ class Irrigation:
         flow, power, cavitation = np.zeros((3, len(speed)))
         if (speed > 0.0).any():
             level = state.tank_m3 / self.tank_m3
-            wet = np.clip((level - AIR_ONLY) / (AIR_FROM - AIR_ONLY), 0.0, 1.0)
+            wet = np.minimum(np.maximum((level - AIR_ONLY) / (AIR_FROM - AIR_ONLY), 0.0), 1.0)
             least, most = _SECTORS
-            sector = hashed(self.seeds, 41, time_ns // (_SECTOR_S * 1_000_000_000))
             point = self.operating_point(state, speed, least + (most - least) * sector)
             shaft = physics.shaft_kw(CURVE, point.x, speed) / self._shaft_kw * (1.0 - POWER_PER_DROP * point.head_drop)
             shaft = wet * shaft + (1.0 - wet) * physics.DRY_SHAFT * speed**2
             # A meter of class 1, a mains that wanders: together they hide a few per cent.
             doubt = 1.0 + 0.03 * (slow - 0.5) + 0.02 * (quick - 0.5)
             rising = np.clip(np.maximum(change, 0.0) / DRIVE_UP_PER_S / seconds, 0.0, 1.0)
-            before = np.where(speed > 0.0, state.pump_speed / np.where(speed > 0.0, speed, 1.0), 1.0)
+            before = np.minimum(state.pump_speed / np.maximum(speed, 1e-9), 1.0)
             cubed = 0.25 * (1.0 + before) * (1.0 + before * before)
             power = (
                 pump.rated_power_kw * physics.electrical_share(shaft, speed) * doubt * (1.0 - rising * (1.0 - cubed))
@@ -143,7 +143,7 @@ class Irrigation:
             "cavitation": cavitation,
             "clogging": target + (state.clogging - target) * settled,
         }
-        return fields | self._water(state, flow, power, demand_kg_per_h, time_ns, hours)
+        return fields | self._water(state, flow, power, demand_kg_per_h, rinse < _RINSED, hours)
 
     def remaining_life_h(self, state: State) -> Array:
         """Hours at full speed until it fails, if nothing but bearings and seal wear any more, (B,)."""
@@ -162,12 +162,11 @@ class Irrigation:
         return SUMP_BELOW_M + SUMP_DEPTH_M * (1.0 - np.clip(state.tank_m3 / self.tank_m3, 0.0, 1.0))
 
     def _water(
-        self, state: State, flow: Array, power: Array, demand: Array, time_ns: NDArray[np.int64], hours: float
+        self, state: State, flow: Array, power: Array, demand: Array, rinse: NDArray[np.bool_], hours: float
     ) -> dict[str, Array]:
         per_percent = self.substrate_m3 / 100.0
         given = flow * hours
         gone = flows(state.moisture_percent, given / per_percent, demand * hours / 1000.0 / per_percent, hours)
-        rinse = hashed(self.seeds, 46, time_ns // (_WINDOW_S * 1_000_000_000)) < _RINSED
         level = state.tank_m3 / self.tank_m3
         tap = np.where(rinse & (level > _RINSE_DOWN_TO), _RINSE_PER_H * self.tank_m3 * hours, 0.0)
         tap = np.minimum(tap, state.tank_m3 - given)
@@ -188,8 +187,14 @@ class Irrigation:
             + (state.substrate_celsius - state.air_celsius) * np.exp(-hours / 4.0),
         }
 
-    def _noise(self, time_ns: NDArray[np.int64]) -> Array:
-        return smooth(self.seeds, _CHANNELS, _PERIODS_S, time_ns / 1e9).T
+    def _chance(self, time_ns: NDArray[np.int64]) -> Array:
+        """(5, B) in 0..1, in the order of `_CHANNELS`; as `noise.smooth`, with one call for all."""
+        knot = time_ns[:, None] // _PERIODS_NS
+        share = (time_ns[:, None] - knot * _PERIODS_NS) / _PERIODS_NS
+        ends = hashed(self.seeds[:, None, None], _CHANNELS[:, None], np.stack([knot, knot + 1], -1))  # (B, 5, 2)
+        share = share * share * (3.0 - 2.0 * share)
+        share[:, 3:] = 0.0
+        return np.asarray((ends[..., 0] + share * (ends[..., 1] - ends[..., 0])).T)
 
 
 def _debris(noise: Array) -> Array:
