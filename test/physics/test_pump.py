@@ -66,7 +66,7 @@ def test_noise_begins_then_wear_grows_then_the_head_falls():
     assert 0 < heard < np.argmax(erosion) < lost
     assert drop[heard] == 0.0 and cavitation[lost] == pytest.approx(1.0, abs=0.01)
     assert np.all(np.diff(cavitation) >= 0.0) and np.all(np.diff(drop) >= -1e-12)
-    assert erosion.max() == pytest.approx(1.0, abs=0.05)
+    assert erosion.max() == pytest.approx(1.0, abs=0.05) and erosion[lost] < 0.6
     assert np.all(np.diff([a.x[0] for a in at]) <= 1e-12)  # and never more flow for less suction
 
 
