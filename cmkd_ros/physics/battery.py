@@ -48,11 +48,14 @@ class Charge:
 
 def remaining(wear: Array) -> Array:
     """Usable capacity relative to the day it was commissioned: Xu's equation 18, with its film that forms early."""
-    return _share(wear) / float(_share(np.array(COMMISSIONED)))
+    return _share(wear) / _COMMISSIONED_SHARE
 
 
 def _share(wear: Array) -> Array:
     return _FILM * np.exp(-_FILM_RATE * wear) + (1.0 - _FILM) * np.exp(-wear)
+
+
+_COMMISSIONED_SHARE = float(_share(np.array(COMMISSIONED)))
 
 
 def half_cycle(depth: Array) -> Array:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.physics import heatpump
-from cmkd_ros.physics.air import saturation_vapour_pressure_kpa
 from cmkd_ros.physics.crop import CO2_G_PER_M3_PPM
 
 Array = NDArray[np.float64]
@@ -92,19 +91,14 @@ class Flows:
     burner_heat: Array
 
 
-def vapour_g_per_m3(pressure_kpa: Array, celsius: Array) -> Array:
-    """Vapour pressure -> absolute humidity, ideal gas."""
-    return pressure_kpa * 2166.9 / (celsius + 273.15)
-
-
 def vapour_kpa(vapour: Array, celsius: Array) -> Array:
-    """Absolute humidity [g/m3] -> vapour pressure."""
+    """Absolute humidity [g/m3] -> vapour pressure, ideal gas."""
     return vapour * (celsius + 273.15) / 2166.9
 
 
 def saturated(celsius: Array) -> Array:
-    """Absolute humidity of saturated air [g/m3]."""
-    return vapour_g_per_m3(saturation_vapour_pressure_kpa(celsius), celsius)
+    """Absolute humidity of saturated air [g/m3]: `air.saturation_vapour_pressure_kpa` as ideal gas, in fewer steps."""
+    return 1323.54252 * np.exp(17.27 * celsius / (celsius + 237.3)) / (celsius + 273.15)
 
 
 def burner(clock_s: Array, valve: Array, seconds: float) -> tuple[Array, Array, Array]:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,19 +27,19 @@ def weather_ahead(
         count = min(block, steps - first)
         ends = time_ns + step_ns * (1 + first + np.arange(count, dtype=np.int64))[:, None]  # (T, B)
         made = weather(site, np.tile(seeds, count), ends.ravel())
-        for step in range(count):
-            yield _part(made, slice(step * farms, (step + 1) * farms), count * farms)
+        yield from _steps(made, count, farms)
 
 
-def _part(whole: Any, rows: slice, length: int) -> Any:
-    """The rows of a dataclass of arrays; what has no row for each sample stays whole."""
-    values = {}
+def _steps(whole: Any, count: int, farms: int) -> Iterator[Any]:
+    """One dataclass a step from one of them all; what has no row for each sample stays whole."""
+    columns: list[Iterable[Any]] = []
     for field in dataclasses.fields(whole):
         value = getattr(whole, field.name)
         if dataclasses.is_dataclass(value):
-            values[field.name] = _part(value, rows, length)
-        elif isinstance(value, np.ndarray) and value.shape[:1] == (length,):
-            values[field.name] = value[rows]
+            columns.append(_steps(value, count, farms))
+        elif isinstance(value, np.ndarray) and value.shape[:1] == (count * farms,):
+            columns.append(value.reshape(count, farms, *value.shape[1:]))
         else:
-            values[field.name] = value
-    return type(whole)(**values)
+            columns.append(itertools.repeat(value, count))
+    for values in zip(*columns):
+        yield type(whole)(*values)

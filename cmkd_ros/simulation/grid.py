@@ -97,5 +97,5 @@ def bill_eur(
     days: float,
 ) -> Array:
     """Energy (time on the first axis) at its prices, less feed-in, plus `days` of 30 of the month's demand charge."""
-    energy = (imported_kwh * import_price - exported_kwh * feed_in_price).sum(axis=0)
+    energy: Array = (imported_kwh * import_price - exported_kwh * feed_in_price).sum(axis=0)
     return energy + demand_charge * peak_kw * (days / 30.0)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmkd_ros.physics import greenhouse, heatpump
+from cmkd_ros.physics.air import saturation_vapour_pressure_kpa
 from cmkd_ros.physics.crop import CO2_G_PER_M3_PPM
 from cmkd_ros.physics.greenhouse import Air, Load, Room
 
@@ -84,6 +85,12 @@ def test_heat_water_and_co2_are_conserved_and_stay_physical(seed, seconds, room,
         assert np.all(flows.electric <= room.heatpump_kw_per_m2)
         assert all(np.all(np.isfinite(getattr(after, field.name))) for field in dataclasses.fields(after))
         air = after
+
+
+def test_saturation_is_that_of_the_vapour_pressure():
+    celsius = np.linspace(-20, 60, 50)
+    pressure = greenhouse.vapour_kpa(greenhouse.saturated(celsius), celsius)
+    assert np.allclose(pressure, saturation_vapour_pressure_kpa(celsius), rtol=1e-12)
 
 
 @given(cold=st.floats(-30, 40), hot=st.floats(-10, 50))
