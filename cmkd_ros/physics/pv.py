@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From sunlight to a solar array's power: decomposition, transposition, glass, dirt, heat, inverter. Shapes broadcast."""
+"""From sunlight to an array's power: decomposition, transposition, glass, dirt, heat, inverter. Shapes broadcast."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmkd_ros.physics import battery, greenhouse
+from cmkd_ros.physics import battery, greenhouse, pv
 from cmkd_ros.physics.battery import Charge, Pack
 from cmkd_ros.simulation import grid
 from cmkd_ros.simulation.faults import Faults
@@ -121,16 +121,19 @@ class World:
         """A farm in ordinary shape: battery half full, substrate moist, 21 degC, everything off."""
         full = np.full(len(self.seeds), 1.0)
         zero = 0.0 * full
+        fields: dict[str, Any] = {
+            **dict.fromkeys(("pv_kw", "base_kw", "battery_kw"), zero),
+            **grid.initial(len(self.seeds), self.site.local_time(start_ns).month),
+            **self.irrigation.initial(np.full(len(self.seeds), start_ns, np.int64)),
+            **self.indoors.initial(len(self.seeds)),
+        }
         return State(
             time_ns=np.full(len(self.seeds), start_ns, np.int64),
-            **dict.fromkeys(("pv_kw", "base_kw", "battery_kw"), zero),
             stored_kwh=full * 0.5 * self.site.battery.capacity_kwh,
             battery_celsius=full * 22.0,
             battery_wear=full * battery.COMMISSIONED,
             battery_turned=full * 0.5,
-            **grid.initial(len(self.seeds), self.site.local_time(start_ns).month),
-            **self.irrigation.initial(np.full(len(self.seeds), start_ns, np.int64)),
-            **self.indoors.initial(len(self.seeds)),
+            **fields,
         )
 
     def weather(self, time_ns: NDArray[np.int64]) -> Weather:
@@ -149,14 +152,12 @@ class World:
         pv_kw, base_kw = self._pv_kw(outside), self._base_kw(outside, time_ns)
         low, high = battery.limits(self.pack, self._charge(state), hours)
         away = grid.outage(self.site, self.seeds, time_ns)
-        dark = bool(away.any())
+        dark, powered = bool(away.any()), np.where(away, 0.0, 1.0)
         if dark:
             # Lights and heat pump drop out; the pump goes on where sun and battery can carry it.
             carried = pv_kw - low > base_kw + 1.5 * self.site.pump.rated_power_kw
             pump = np.where(away & ~carried, 0.0, pump)
-        fields: dict[str, Any] = self.indoors.step(
-            state, _share(led), setpoint, _share(valve), 1.0 - away, outside, hours
-        )
+        fields: dict[str, Any] = self.indoors.step(state, _share(led), setpoint, _share(valve), powered, outside, hours)
         fields.update(self.irrigation.step(state, 100.0 * _share(pump), fields["transpired_kg_per_h"], time_ns, hours))
         load_kw = base_kw + fields["led_kw"] + fields["hvac_kw"] + fields["pump_kw"]
         lost_kwh = state.lost_kwh
@@ -223,8 +224,8 @@ class World:
         return Charge(state.stored_kwh, state.battery_celsius, state.battery_wear, state.battery_turned)
 
     def _pv_kw(self, outside: Weather) -> Array:
-        cell = outside.outdoor_temperature_celsius + 0.03 * outside.plane_irradiance
-        return self.site.pv.peak_power_kw * 0.9 * outside.plane_irradiance / 1000.0 * (1.0 - 0.004 * (cell - 25.0))
+        air, wind = outside.outdoor_temperature_celsius, outside.wind_speed_m_per_s
+        return pv.power_kw(self.site.pv.peak_power_kw, outside.cell_irradiance, air, wind)
 
     def _base_kw(self, outside: Weather, time_ns: NDArray[np.int64]) -> Array:
         hour = time_ns / 3.6e12 % 24.0 + self.site.location.longitude_deg / 15.0
