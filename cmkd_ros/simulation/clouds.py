@@ -33,7 +33,7 @@ EDGE = np.array([0.18, 1.0])  # softness of an edge in each layer, in standard d
 SLOPE = 3.3  # of the power over the wavenumber in the plane; a cut along a line has one less
 
 _TURN_S = 5 * 3600.0  # the wind turns this slowly
-_SPEED = np.array([1.0, 0.9, 1.6])  # of each texture, in winds of the low layer
+_SPEED = np.array([1.0, 0.95, 1.6])  # of each texture, in winds of the low layer
 # Latent weather, each a sum of noise with these knots: cover of the low layer, its thickness, cover of the high layer.
 _LATENT_PERIODS_S = np.array([64.0, 15.0, 2.2]) * 3600.0
 _LATENT_WEIGHTS = np.array([1.0, 0.8, 0.45])
@@ -41,6 +41,21 @@ _LATENT_CHANNELS = np.arange(101, 110)
 # Share of time (assumed, a maritime temperate climate) -> cover: a quarter clear, two fifths broken, a third overcast.
 _COVER = (np.array([0.0, 0.24, 0.32, 0.50, 0.66, 0.74, 1.0]), np.array([0.0, 0.0, 0.12, 0.40, 0.75, 0.97, 1.0]))
 _HIGH = (np.array([0.0, 0.5, 0.75, 1.0]), np.array([0.0, 0.0, 0.45, 1.0]))
+
+
+@dataclass(frozen=True)
+class Tie:
+    """A line through the low layer on which a measured day says how thick it is, (B, ...), in tangents of zenith angle.
+
+    `centre` (B, 2) of the line, the sun's direction (east, north); `wind` (B, 2) its unit vector; `way` (K,) downwind
+    of the centre; `depth` (B, K) optical depth there; `width`, over which the binding fades beside the line.
+    """
+
+    centre: Array
+    wind: Array
+    way: Array
+    depth: Array
+    width: float
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,7 @@ class CloudState:
     dew: Array
     glass: Array
     streak: Array
+    tie: Tie | None = None  # where the day was measured
 
     @property
     def coverage(self) -> Array:

@@ -44,6 +44,7 @@ class Fisheye:
             tuple((axis * tangent * scale + 2 * clouds.TILE).astype(f32) for axis in (east, north))
             for scale in clouds.HEIGHT_M / clouds.PIXEL_M
         ]
+        self._tangents = (east * tangent).astype(f32), (north * tangent).astype(f32)
         # Towards the horizon single clouds are lost in haze, and seen from the side they hide more.
         self._clear = np.clip((89.0 - np.degrees(angle)) / 11.0, 0.0, 1.0).astype(f32)
         self._slant = np.minimum(1.0 / np.maximum(np.cos(angle), 0.3), 3.0).astype(f32)
@@ -78,12 +79,20 @@ class Fisheye:
         none = np.zeros((self.size, self.size), f32)
         low = none if looked[0] is None else looked[0] + looked[1]
         values = (low, looked[2])
-        return tuple(  # type: ignore[return-value]
+        depths = [
             none if value is None or cover == 0.0 else _depth(value, level, depth, edge)
             for value, cover, level, depth, edge in zip(
                 values, state.cover[0], state.level[0], state.depth[0], clouds.EDGE
             )
-        )
+        ]
+        return depths[0] if state.tie is None else self._bound(depths[0], state.tie), depths[1]
+
+    def _bound(self, low: Picture, tie: clouds.Tie) -> Picture:
+        """The low layer where a measured day binds it."""
+        east, north = (axis - f32(centre) for axis, centre in zip(self._tangents, tie.centre[0]))
+        along, across = east * tie.wind[0, 0] + north * tie.wind[0, 1], north * tie.wind[0, 0] - east * tie.wind[0, 1]
+        share = np.exp(-0.5 * (across / tie.width) ** 2)
+        return np.asarray(low + share * (np.interp(along, tie.way, tie.depth[0]) - low), f32)
 
     def _look(self, state: clouds.CloudState, index: int) -> Picture:
         (east, north), shift = self._maps[index], state.shift[0, index].astype(f32)

@@ -38,6 +38,7 @@ class Weather:
     diffuse_irradiance: Array  # the part of it that comes from the sky, not the sun
     plane_irradiance: Array  # on the solar array
     cell_irradiance: Array  # of that, what passes its dirt and glass
+    cleanness: Array  # share of light that dirt lets through
     outdoor_temperature_celsius: Array
     outdoor_humidity_percent: Array
     wind_speed_m_per_s: Array
@@ -52,7 +53,7 @@ def weather(site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) ->
     place = site.location
     sun = sun_position(time_ns, place.latitude_deg, place.longitude_deg)
     time_s = time_ns / 1e9
-    day_of_year = 1.0 + (time_s / _DAY_S - 0.7) % 365.25
+    day_of_year = day_of_year_at(time_ns)
     state = clouds.cloud_state(seeds, time_ns)
     clear = clear_sky(sun.zenith_deg, place.altitude_m, state.haze, day_of_year)
     beam, diffuse = light(state, clear, sun.zenith_deg, sun.azimuth_deg)
@@ -78,6 +79,7 @@ def weather(site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) ->
         diffuse_irradiance=diffuse,
         plane_irradiance=straight + around,
         cell_irradiance=clean * (straight * pv.glass(incidence) + 0.95 * around),
+        cleanness=clean,
         outdoor_temperature_celsius=temperature,
         outdoor_humidity_percent=humidity,
         wind_speed_m_per_s=np.hypot(state.wind[:, 0], state.wind[:, 1]) * 0.5,  # half of that at the clouds
@@ -86,6 +88,11 @@ def weather(site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) ->
         jitter=jitter,
         sky=state,
     )
+
+
+def day_of_year_at(time_ns: NDArray[np.int64]) -> Array:
+    """Day of the year, 1 at the start of January, within a day (leap years)."""
+    return 1.0 + (time_ns / (_DAY_S * 1e9)) % 365.2425
 
 
 def light(state: clouds.CloudState, clear: ClearSky, zenith_deg: Array, azimuth_deg: Array) -> tuple[Array, Array]:
@@ -134,10 +141,10 @@ def _last_wet(seed: int, noon: int) -> int:
 def exposure(conditions: Weather) -> Array:
     """How bright the sky is in the camera's picture, 0..1, (B,): the light without the passing cloud before the sun.
 
-    The camera adapts, but not wholly: a hundredth of the light gives a quarter of the brightness.
+    The camera adapts, but not wholly: a hundredth of the light gives a third of the brightness.
     """
     deck = conditions.sky.coverage**3
     light = conditions.clear_irradiance * (1.0 - deck * (1.0 - 1.0 / (1.0 + _BACK * 2.0 * conditions.sky.depth[:, 0])))
     twilight = 40.0 * np.exp(0.4 * np.minimum(conditions.sun_elevation_deg, 0.0))
-    level = np.clip((light + twilight) / 850.0, 0.0, 1.0) ** 0.3
+    level = np.clip((light + twilight) / 850.0, 0.0, 1.0) ** 0.24
     return level * np.clip((conditions.sun_elevation_deg + 12.0) / 9.0, 0.04, 1.0)
