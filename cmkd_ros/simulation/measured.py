@@ -66,9 +66,9 @@ def load_day(path: Path, date: str, utc_offset_h: float) -> MeasuredDay:
     return MeasuredDay(int(midnight + seconds[0] * 10**9), int(steps[0]) * 10**9, np.maximum(values, 0.0))
 
 
-def measured_weather(site: Site, day: MeasuredDay, seed: int, time_ns: NDArray[np.int64]) -> Weather:
-    """The weather at (B,) times with the measured irradiance; beam and diffuse by Erbs, all else by seed."""
-    made = weather(site, np.full(len(time_ns), seed), time_ns)
+def measured_weather(site: Site, day: MeasuredDay, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Weather:
+    """The weather at (B,) times with the measured irradiance; beam and diffuse by Erbs, all else by seed (B,)."""
+    made = weather(site, seeds, time_ns)
     zenith, azimuth = 90.0 - made.sun_elevation_deg, made.sun_azimuth_deg
     date = day_of_year_at(time_ns)
     total = day.at(time_ns)

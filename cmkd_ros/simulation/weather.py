@@ -133,7 +133,7 @@ def dry_days(seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Array:
 @functools.lru_cache(maxsize=65_536)
 def _last_wet(seed: int, noon: int) -> int:
     days = noon - np.arange(_MOST_DRY)
-    cover, thick, _ = clouds.latent(np.full(_MOST_DRY, seed, np.int64), (days + 0.5) * _DAY_S).T
+    cover, thick, _ = clouds.latent(np.full(_MOST_DRY, seed, np.int64), np.asarray((days + 0.5) * _DAY_S, np.float64)).T
     wet = (cover > 0.86) & (thick > 0.3)
     return int(days[np.argmax(wet)]) if wet.any() else noon - _MOST_DRY
 

@@ -19,6 +19,7 @@ from cmkd_ros.physics.battery import Charge, Pack
 from cmkd_ros.simulation import grid
 from cmkd_ros.simulation.faults import Faults
 from cmkd_ros.simulation.indoors import Indoors
+from cmkd_ros.simulation.measured import MeasuredDay, measured_weather
 from cmkd_ros.simulation.pump import TANK_DRY, Irrigation
 from cmkd_ros.simulation.weather import Weather, weather
 from cmkd_ros.site import Site
@@ -101,8 +102,15 @@ class State:
 class World:
     """One farm per seed, all at the same site."""
 
-    def __init__(self, site: Site, seeds: NDArray[np.int64], faults: Faults | None = None):
-        self.site, self.faults = site, faults
+    def __init__(
+        self,
+        site: Site,
+        seeds: NDArray[np.int64],
+        faults: Faults | None = None,
+        measured: MeasuredDay | None = None,
+    ):
+        """With `measured`, its irradiance and sky replace the synthetic ones."""
+        self.site, self.faults, self.measured = site, faults, measured
         self.seeds = np.atleast_1d(np.asarray(seeds, np.int64))
         self.area_m2 = site.led.canopy_area_m2
         self.irrigation = Irrigation(site, self.seeds)
@@ -138,6 +146,8 @@ class World:
 
     def weather(self, time_ns: NDArray[np.int64]) -> Weather:
         """The weather at (B,) UTC nanoseconds."""
+        if self.measured is not None:
+            return measured_weather(self.site, self.measured, self.seeds, time_ns)
         return weather(self.site, self.seeds, time_ns)
 
     def step(self, state: State, actions: Array, step_ns: int = STEP_NS, outside: Weather | None = None) -> State:

@@ -12,6 +12,7 @@ import pytest
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.simulation.measured import MeasuredDay, depth_of, index_at, load_day, measured_weather
 from cmkd_ros.simulation.sky import fisheye
+from cmkd_ros.simulation.world import World
 
 SECOND = 10**9
 NOON_NS = 1_750_000_000 * SECOND - 3 * 3600 * SECOND  # 2025-06-15 12:06:40 UTC
@@ -35,18 +36,27 @@ def day():
 
 def test_the_light_is_the_measured_one(site, day):
     times = NOON_NS + np.arange(-100, 600, 7) * SECOND
-    now = measured_weather(site, day, 3, times)
+    now = measured_weather(site, day, np.full(len(times), 3), times)
     assert np.array_equal(now.irradiance, day.at(times))
     assert np.all(now.diffuse_irradiance <= now.irradiance + 1e-9)
     dark = now.irradiance < 300
     assert now.cell_irradiance[dark].max() < 250 < 700 < now.cell_irradiance[~dark].min()
 
 
+def test_a_farm_lives_through_the_measured_day(site, day):
+    world = World(site, np.array([1, 2]), measured=day)
+    state, powers = world.initial(NOON_NS), []
+    for _ in range(40):
+        state = world.step(state, np.zeros((2, 5)), 15 * SECOND)
+        powers.append(state.pv_kw)
+    assert np.min(powers) < 8.0 < 18.0 < np.max(powers)
+
+
 def test_the_cloud_to_come_is_seen_upwind_of_the_sun_before_it_covers_it(site, day):
     eye = fisheye(240, 240)
     for seed in range(4):
         for ahead, thick in ((0, False), (120, False), (390, True)):
-            now = measured_weather(site, day, seed, np.array([NOON_NS]))
+            now = measured_weather(site, day, np.array([seed]), np.array([NOON_NS]))
             tie = now.sky.tie
             # Upwind by the way the clouds go in `ahead` seconds.
             east, north = tie.centre[0] - now.sky.wind[0] * ahead / 1400.0
@@ -56,7 +66,7 @@ def test_the_cloud_to_come_is_seen_upwind_of_the_sun_before_it_covers_it(site, d
             row, column = eye.pixel(90.0 - zenith, np.degrees(np.arctan2(east, north)))
             depth = eye.optical_depth(now.sky)[0][round(row), round(column)]
             assert (depth > 5.0) == thick, (seed, ahead, depth)
-            later = measured_weather(site, day, seed, np.array([NOON_NS + ahead * SECOND]))
+            later = measured_weather(site, day, np.array([seed]), np.array([NOON_NS + ahead * SECOND]))
             row, column = eye.pixel(later.sun_elevation_deg[0], later.sun_azimuth_deg[0])
             assert (eye.optical_depth(later.sky)[0][round(row), round(column)] > 5.0) == thick
 
@@ -74,7 +84,7 @@ def test_real_days_load_and_their_pictures_know_clear_from_overcast(site, shared
         path = shared_data / "irradiance" / f"bnl_ghi_1s_{date.replace('-', '')}.csv"
         real = load_day(path, date, -4.0)
         times = real.start_ns + np.arange(2 * 3600, 9 * 3600, 600) * SECOND
-        covers.append(measured_weather(here, real, 1, times).sky.coverage.mean())
+        covers.append(measured_weather(here, real, np.full(len(times), 1), times).sky.coverage.mean())
         assert 0.1 < index_at(here, real, times).mean() < 1.1
     assert covers[0] < 0.25 and covers[1] > 0.95
 

@@ -181,6 +181,7 @@ def test_two_frames_foretell_the_light(site):
         rmse = {name: np.sqrt(np.mean((e * clears[moving, k]) ** 2)) for name, e in errors.items()}
         skill = {name: 1 - value / rmse["persistence"] for name, value in rmse.items()}
         print(f"{horizon // 60:3d} min {rmse['persistence']:6.1f} {skill['meters']:6.1%} {skill['frames']:6.1%}")
+        assert skill["frames"] > max(skill["meters"], 0.1)
 
 
 def skippd(data):
@@ -257,3 +258,25 @@ def test_a_regressor_of_power_trained_on_our_frames_reads_real_ones_and_the_othe
     tell("real -> real, each day left out", held * real_scale, real_y)
     tell("real: mean index, no picture", np.mean(real_y / real_scale) * real_scale, real_y)
     tell("ours: mean index, no picture", np.mean(our_y / our_scale) * our_scale, our_y)
+
+
+def test_a_montage_beside_real_frames(site, data, tmp_path):
+    """Left real frames, right ours: clear, ice cloud, few, broken, closed, wet, and a day from dawn to night."""
+    files = sorted((data / "sky" / "singles").glob("*.jpg")) + sorted((data / "sky").glob("seq_*/*.jpg"))[::4]
+    real = [cv2.resize(cv2.imread(str(file)), (224, 224)) for file in files[:28]]
+    eye = fisheye(224, 224)
+    start = np.datetime64("2025-05-15T00:00", "ns").astype(np.int64)
+    noon = weather(site, np.arange(400), np.full(400, start + 13 * 3600 * SECOND)).sky
+    low, high = noon.cover.T
+    kinds = [low + high == 0, (low == 0) & (high > 0.5), (low > 0.1) & (low < 0.3), (low > 0.4) & (low < 0.6)]
+    kinds += [(low > 0.6) & (low < 0.9), (low > 0.97) & (noon.wet == 0), noon.wet > 0.3]
+    shots = [(int(seed), 13.0) for kind in kinds for seed in np.flatnonzero(kind)[:3]]
+    shots += list(zip((0, 1, 2, 3, 4, 5, 6), (3.8, 4.2, 5.0, 18.0, 19.2, 19.8, 23.0)))
+    ours = []
+    for seed, hour in shots:
+        now = weather(site, np.array([seed]), np.array([start + round(hour * 3600) * SECOND]))
+        place = float(now.sun_elevation_deg[0]), float(now.sun_azimuth_deg[0])
+        ours.append(eye.render(now.sky, *place, float(exposure(now)[0]))[..., ::-1])
+    sheets = [np.vstack([np.hstack(cells[i : i + 7]) for i in range(0, 28, 7)]) for cells in (real, ours)]
+    cv2.imwrite(str(tmp_path / "sky.png"), np.hstack(sheets))
+    print(f"\n{tmp_path / 'sky.png'}")
