@@ -75,7 +75,7 @@ def test_clear_sky_with_turbidity_is_pvlibs_ineichen(pvlib, altitude, linke):
 
 
 def test_a_station_at_2317_m_measures_the_clear_sky_of_its_altitude(shared_data):
-    """SURFRAD, Alamosa, a clear 2016-01-01; Linke turbidity 2.2, as in pvlib's monthly map (2.1 to 2.4) for January."""
+    """SURFRAD, Alamosa, a clear 2016-01-01; Linke turbidity 2.2, assumed for clean mountain air in winter."""
     rows = (shared_data / "irradiance" / "surfrad-slv16001.dat").read_text().splitlines()[2:]
     table = np.array([row.split()[:9] for row in rows], dtype=float)
     high = (table[:, 7] < 75) & (table[:, 3] == 1)
