@@ -37,9 +37,6 @@ class Lens:
             cv2.circle(dust, centre, max(round(size * 0.002), 0), float(bright**2), -1, cv2.LINE_AA)
         self._dust = cv2.GaussianBlur(dust, (0, 0), max(size * 0.0022, 0.5))
         self._drops = [self._pattern(pattern, x, y) for pattern in range(_PATTERNS)]
-        table = np.arange(1024, dtype=np.float64)
-        soft = _SHOULDER + (255.0 - _SHOULDER) * -np.expm1(-(table - _SHOULDER) / (255.0 - _SHOULDER))
-        self._tone = np.where(table < _SHOULDER, table, soft).astype(np.float32)
 
     def _pattern(
         self, pattern: int, x: NDArray[np.float64], y: NDArray[np.float64]
@@ -82,8 +79,8 @@ class Lens:
             seen_through *= shade
             square += np.float32(min(1.0, 2.0 * wet)) * (seen_through - square)
         square *= self._rim
-        high = square > _SHOULDER
-        if high.any():
-            over = np.minimum(square[high], 1023.0).astype(np.int32)
-            square[high] = self._tone[over]
+        over = np.maximum(square - np.float32(_SHOULDER), 0.0)
+        square -= over
+        over /= over * np.float32(1.0 / (255.0 - _SHOULDER)) + np.float32(1.0)
+        square += over
         return np.asarray(cv2.convertScaleAbs(square), np.uint8)
