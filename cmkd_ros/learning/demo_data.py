@@ -25,7 +25,7 @@ from cmkd_ros.simulation import prices
 from cmkd_ros.simulation.sky import fisheye
 from cmkd_ros.simulation.sound import pump_sound
 from cmkd_ros.simulation.weather import exposure, weather
-from cmkd_ros.simulation.world import PUMP_M3_PER_H, STEP_NS, State, World
+from cmkd_ros.simulation.world import STEP_NS, State, World
 from cmkd_ros.site import Site
 
 PUMP = ACTION_INDEX["pump"]
@@ -109,15 +109,21 @@ def pump_sounds(site: Site, seed: int, count: int, sizes: Sizes) -> tuple[NDArra
     A fifth stand still. Whether a pump cavitates follows the simulated pump's own curve.
     """
     rng = np.random.default_rng([seed, 1])
-    sounds, truth = [], []
-    for index in range(count):
-        speed = 0.0 if rng.random() < 0.2 else rng.uniform(site.pump.min_speed_percent / 100.0, 1.0)
-        cavitation = float(np.clip((speed - (1.1 - 0.6 * rng.random())) / 0.15, 0.0, 1.0)) if speed else 0.0
-        flow = speed * (1.0 - 0.35 * cavitation)
-        stamp_ns = YEAR_START_NS + int(rng.integers(365 * 86_400)) * NANOSECONDS
-        sounds.append(pump_sound(index, stamp_ns, sizes.audio_samples, sizes.audio_rate_hz, speed, flow, cavitation))
-        truth.append(cavitation)
-    return np.stack(sounds), np.array(truth)
+    world = World(site, np.arange(count))
+    state = dataclasses.replace(
+        world.initial(YEAR_START_NS),
+        clogging=rng.random(count),
+        tank_m3=rng.uniform(0.1, 1.0, count) * world.tank_m3,
+    )
+    still = rng.random(count) < 0.2
+    speed = np.where(still, 0.0, rng.uniform(site.pump.min_speed_percent / 100.0, 1.0, count))
+    point = world.irrigation.operating_point(state, speed)
+    stamps_ns = YEAR_START_NS + rng.integers(365 * 86_400, size=count) * NANOSECONDS
+    sounds = [
+        pump_sound(index, int(stamp), sizes.audio_samples, sizes.audio_rate_hz, *running)
+        for index, (stamp, *running) in enumerate(zip(stamps_ns, speed, point.x, point.cavitation, state.pump_wear))
+    ]
+    return np.stack(sounds), point.cavitation
 
 
 _METERS = ("load_power_kw", "battery_state_of_charge_percent", "soil_moisture_percent")
@@ -213,7 +219,7 @@ def _with_senses(world: World, state: State, window: Window, seen: NDArray[np.bo
     farms = len(seen)
     sky = np.zeros((farms, 2, sizes.sky_height, sizes.sky_width, 3), np.uint8)
     audio = np.zeros((farms, sizes.audio_samples), np.int16)
-    full_flow = PUMP_M3_PER_H * world.site.pump.rated_power_kw
+    full_flow = world.full_flow_m3_per_h
     camera = fisheye(2 * sizes.sky_width, 2 * sizes.sky_height)
     for farm in np.flatnonzero(seen):
         seed, stamp = world.seeds[farm : farm + 1], int(state.time_ns[farm])

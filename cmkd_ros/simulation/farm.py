@@ -15,11 +15,12 @@ from cmkd_ros.contract.samples import NANOSECONDS, AudioChunk, Frame, Market
 from cmkd_ros.simulation import prices
 from cmkd_ros.simulation.devices import Devices
 from cmkd_ros.simulation.equipment import Equipment
+from cmkd_ros.simulation.pump import TANK_DRY
 from cmkd_ros.simulation.sensors import SensorServer, period_ns
 from cmkd_ros.simulation.sky import fisheye
 from cmkd_ros.simulation.sound import pump_sound
 from cmkd_ros.simulation.weather import exposure
-from cmkd_ros.simulation.world import STEP_NS, TANK_DRY, State, World
+from cmkd_ros.simulation.world import STEP_NS, State, World
 from cmkd_ros.site import Site
 
 HEARTBEAT_TIMEOUT_S = 20.0
@@ -136,6 +137,8 @@ class SimulatedFarm:
             float(state.pump_speed[0]),
             float(min(state.flow_m3_per_h[0] / self.world.full_flow_m3_per_h, 1.0)),
             float(state.cavitation[0]),
+            float(state.pump_wear[0]),
+            float(state.compressor[0]),
         )
 
     def market(self, now_ns: int) -> Market:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import functools
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -33,3 +36,21 @@ def smooth(
     knot = knot.astype(np.int64)
     ends = hashed(seeds[:, None, None], channels[:, None], np.stack([knot, knot + 1], -1))  # (B, K, 2)
     return ends[..., 0] + share * (ends[..., 1] - ends[..., 0])
+
+
+def standing(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A weighted sum of `smooth` channels (..., K) -> (...), nearly standard normal."""
+    # Between two knots value noise varies less than at them: 0.743 of 1/12 on average over the smooth step.
+    scale = np.sqrt(0.743 / 12.0 * (weights**2).sum())
+    return (values - 0.5) @ weights / scale
+
+
+def normal(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard normal -> even in 0..1 (the cumulative distribution, within 1e-5)."""
+    return np.interp(values, *_table())
+
+
+@functools.cache
+def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    values = np.linspace(-6.0, 6.0, 1201)
+    return values, np.array([0.5 * (1.0 + math.erf(value / math.sqrt(2.0))) for value in values])

@@ -70,6 +70,10 @@ class Grid(Section):
     inverter_power_kw: float = quantity(
         30.0, description="|pv - battery charge| through the shared inverter", unit="kW", low=0.1, high=1e5
     )
+    ramp_limit_percent_per_min: float = quantity(
+        0.0, description="fastest change at the connection, of its import limit; 0: none", unit="%/min", low=0, high=1e3
+    )
+    outages_per_year: float = quantity(0.0, description="of the simulated grid", low=0, high=1e4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +126,24 @@ class Led(Section):
     )
     ramp_percent_per_s: float = quantity(20.0, description="fastest brightening", unit="%/s", low=0.01, high=1000)
     min_dark_h: float = quantity(4.0, description="dark hours a day", unit="h", low=0, high=24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greenhouse(Section):
+    """The growing room: closed and insulated, or a greenhouse that the sun shines into. Only the simulation reads it.
+
+    A daylit one of glass: `{daylit_transmission: 0.65, loss_w_per_m2_k: 4.5, leakage_per_h: 0.5, vent_per_h: 20}`.
+    """
+
+    daylit_transmission: float = quantity(
+        0.0, description="share of the sunlight that reaches the canopy; 0: a closed room", low=0, high=1
+    )
+    loss_w_per_m2_k: float = quantity(
+        1.0, description="heat lost through walls and roof, per canopy area", unit="W/m2/K", low=0.01, high=20
+    )
+    room_height_m: float = quantity(4.0, description="air volume per canopy area", unit="m", low=0.5, high=20)
+    leakage_per_h: float = quantity(0.1, description="air changes with everything shut", unit="1/h", low=0, high=10)
+    vent_per_h: float = quantity(2.0, description="air changes with vents wide open", unit="1/h", low=0, high=60)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from cmkd_ros.contract.telemetry import CHANNEL, MARKET_CHANNELS
 from cmkd_ros.site.sections import (
     Battery,
     Co2,
+    Greenhouse,
     Grid,
     Hvac,
     Led,
@@ -48,6 +49,7 @@ class Site:
     grid: Grid = field(default_factory=Grid)
     pump: Pump = field(default_factory=Pump)
     led: Led = field(default_factory=Led)
+    greenhouse: Greenhouse = field(default_factory=Greenhouse)
     hvac: Hvac = field(default_factory=Hvac)
     co2: Co2 = field(default_factory=Co2)
     safe: SafeProgramme = field(default_factory=SafeProgramme)

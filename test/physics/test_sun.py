@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from cmkd_ros.physics.sun import clear_sky_irradiance_w_per_m2, sun_position
+from cmkd_ros.physics.sun import clear_sky, clear_sky_irradiance_w_per_m2, sun_position
 
 PLACES = [(51.99, 4.38), (37.43, -122.17), (0.0, 0.0), (-33.9, 151.2), (78.2, 15.6), (-89.0, 0.0), (20.0, 179.9)]
 
@@ -58,3 +58,26 @@ def test_shapes_broadcast_and_one_is_as_many():
     assert batch.zenith_deg.shape == (2, 3, 2)
     alone = sun_position(int(times[1, 2, 0]), -33.9, 151.2)
     assert alone.zenith_deg == batch.zenith_deg[1, 2, 1]
+
+
+@pytest.mark.parametrize(("altitude", "linke"), [(0.0, 2.0), (120.0, 3.3), (2317.0, 2.4), (800.0, 7.0)])
+def test_clear_sky_with_turbidity_is_pvlibs_ineichen(pvlib, altitude, linke):
+    zenith = np.linspace(0.0, 100.0, 2002)  # not 90 itself, where 0 / 0 decides
+    mass = pvlib.atmosphere.get_absolute_airmass(
+        pvlib.atmosphere.get_relative_airmass(zenith), pvlib.atmosphere.alt2pres(altitude)
+    )
+    extra = pvlib.irradiance.get_extra_radiation(200)
+    theirs = pvlib.clearsky.ineichen(zenith, mass, linke, altitude, extra)
+    ours = clear_sky(zenith, altitude, linke, 200)
+    assert np.abs(ours.horizontal - theirs["ghi"]).max() < 0.01
+    assert np.abs(ours.beam - theirs["dni"]).max() < 0.01
+    assert np.abs(ours.diffuse - theirs["dhi"]).max() < 0.01
+
+
+def test_a_station_at_2317_m_measures_the_clear_sky_of_its_altitude(shared_data):
+    """SURFRAD, Alamosa, a clear 2016-01-01; Linke turbidity 2.2, assumed for clean mountain air in winter."""
+    rows = (shared_data / "irradiance" / "surfrad-slv16001.dat").read_text().splitlines()[2:]
+    table = np.array([row.split()[:9] for row in rows], dtype=float)
+    high = (table[:, 7] < 75) & (table[:, 3] == 1)
+    ratio = table[high, 8] / clear_sky(table[high, 7], 2317.0, 2.2, 1).horizontal
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.05)

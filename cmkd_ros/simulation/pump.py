@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Irrigation: sump, suction pipe, pump, gutters; what troubles them comes and goes with (seed, time).
+
+Part of the world's state (`world.State`), kept here: nothing changes in place, all arrays are (B,). Trouble has three
+causes, and the demo farm meters none: roots and algae before the strainer, a low sump, warm water.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmkd_ros.physics import pump as physics
+from cmkd_ros.physics.pump import BC98, OperatingPoint, in_series
+from cmkd_ros.physics.substrate import flows
+from cmkd_ros.simulation.noise import hashed
+from cmkd_ros.site import Site
+
+if TYPE_CHECKING:
+    from cmkd_ros.simulation.world import State
+
+Array = NDArray[np.float64]
+
+# Sizes that the site file does not give, per m2 of canopy.
+SUBSTRATE_M3 = 0.0125
+TANK_M3 = 0.02
+TANK_DRY = 0.05  # of the tank: the level switch; a little below it the suction pipe draws air
+AIR_FROM, AIR_ONLY = 0.05, 0.03
+SUMP_DEPTH_M, SUMP_BELOW_M, OUTLET_ABOVE_M = 1.2, 0.8, 0.5  # depth of water; full sump below, gutters above the pump
+STRAINER_M = 2.0  # loss of the clean suction pipe, foot valve and strainer at the design flow
+CLOGGED = 25.0  # times more with a clogged strainer, quadratic: half as clogged, a quarter of that
+DRIVE_UP_PER_S, DRIVE_DOWN_PER_S = 0.2, 0.5  # the drive's own ramps, of full speed
+POWER_PER_DROP = 0.35  # of the head that cavitation takes, this share shows in shaft power (an estimate)
+REFILL_PER_H, REFILL_BELOW = 0.15, 0.9  # of the tank
+CLOG_H, CLEAR_H = 0.3, 1.0  # how fast debris settles on the strainer while pumping, and falls off at rest
+
+# Drippers and their filters want three bar, so two of the small wheels in series.
+CURVE = in_series(BC98, 2)
+
+# Life. Bearings and seal: 20,000 h at full speed. The others are orders of magnitude, chosen: a brass impeller lasts
+# 400 h of the worst cavitation, a dry seal 2 h, a start costs what 12 min do.
+LIFE_H, CAVITATION_LIFE_H, DRY_LIFE_H, STARTS = 20_000.0, 400.0, 2.0, 100_000.0
+
+# What comes by chance, and how long each draw counts. Debris, mains voltage with friction, and the load meter change
+# smoothly; the sector that the valves let it water, and whether another tap takes water from the sump, do not.
+_CHANNELS = np.array([40, 41, 42, 43, 44])
+_PERIODS_NS = np.array([9000, 10_800, 20, 1200, 5400]) * 1_000_000_000
+_SECTORS = 0.7, 1.35  # back pressures
+_RINSED, _RINSE_PER_H, _RINSE_DOWN_TO = 0.06, 0.4, 0.2
+
+
+class Irrigation:
+    """The water side of a site, one farm per seed. What does not change lives here."""
+
+    def __init__(self, site: Site, seeds: NDArray[np.int64]):
+        self.site, self.seeds = site, seeds
+        self.tank_m3 = TANK_M3 * site.led.canopy_area_m2
+        self.substrate_m3 = SUBSTRATE_M3 * site.led.canopy_area_m2
+        self._shaft_kw = float(sum(CURVE.shaft_kw))
+        # Wider impellers of the same diameter: flow and power grow together, heads stay.
+        size = site.pump.rated_power_kw / (self._shaft_kw * physics.RATED_PER_SHAFT)
+        self.full_flow_m3_per_h = CURVE.best_flow_m3_per_h * size
+        self._static_m = SUMP_BELOW_M + 0.2 * SUMP_DEPTH_M + OUTLET_ABOVE_M
+        # At full speed, with the sump at 80 % and the strainer clean, it works at its best point.
+        self._discharge_m = float(sum(CURVE.head_m)) - self._static_m - STRAINER_M
+        # Some pumps live twice as long as others.
+        self._strength = 0.7 + 0.7 * hashed(seeds, 46)
+
+    def initial(self, time_ns: NDArray[np.int64]) -> dict[str, Any]:
+        """A pump at rest, new to half worn; sump and substrate in ordinary shape."""
+        zero = np.zeros(len(self.seeds))
+        return {
+            **dict.fromkeys(("pump_speed", "pump_kw", "flow_m3_per_h", "cavitation", "pump_wear"), zero),
+            **dict.fromkeys(("supplied_m3", "transpired_m3", "spilt_m3"), zero),
+            "pump_wear": 0.5 * hashed(self.seeds, 47),
+            "clogging": _debris(self._chance(time_ns)[0]),
+            "tank_m3": zero + 0.8 * self.tank_m3,
+            "water_celsius": zero + 20.0,
+            "moisture_percent": zero + 60.0,
+            "substrate_celsius": zero + 20.0,
+        }
+
+    def operating_point(self, state: State, speed: Array, back_pressure: Array | float = 1.0) -> OperatingPoint:
+        """Where the pump would work in this state at `speed` 0..1, (B,); full of water."""
+        lift = self._lift_m(state)
+        still = physics.static_npsh_m(lift, state.water_celsius, self.site.location.altitude_m)
+        return physics.operating_point(
+            CURVE,
+            speed,
+            lift + OUTLET_ABOVE_M,
+            self._discharge_m * (np.zeros_like(speed) + back_pressure),
+            STRAINER_M * (1.0 + CLOGGED * state.clogging**2),
+            still,
+            state.pump_wear,
+        )
+
+    def step(
+        self, state: State, asked_percent: Array, demand_kg_per_h: Array, time_ns: NDArray[np.int64], hours: float
+    ) -> dict[str, Array]:
+        """The irrigation's part of the state, `hours` later at `time_ns`.
+
+        `asked_percent` is the pump's setpoint, `demand_kg_per_h` what the canopy transpires. Power and flow are means
+        over the step; their ramps at a start are in them.
+        """
+        pump, seconds = self.site.pump, 3600.0 * hours
+        debris, slow, quick, sector, rinse = self._chance(time_ns)
+        alive = state.pump_wear < 1.0
+        wanted = np.where((asked_percent >= pump.min_speed_percent) & alive, asked_percent, 0.0) / 100.0
+        change = np.clip(wanted - state.pump_speed, -DRIVE_DOWN_PER_S * seconds, DRIVE_UP_PER_S * seconds)
+        speed = np.where(alive, state.pump_speed + change, 0.0)
+        fields = {"pump_speed": speed, "pump_wear": state.pump_wear}
+        flow, power, cavitation = np.zeros((3, len(speed)))
+        if (speed > 0.0).any():
+            level = state.tank_m3 / self.tank_m3
+            wet = np.minimum(np.maximum((level - AIR_ONLY) / (AIR_FROM - AIR_ONLY), 0.0), 1.0)
+            least, most = _SECTORS
+            point = self.operating_point(state, speed, least + (most - least) * sector)
+            shaft = physics.shaft_kw(CURVE, point.x, speed) / self._shaft_kw * (1.0 - POWER_PER_DROP * point.head_drop)
+            shaft = wet * shaft + (1.0 - wet) * physics.DRY_SHAFT * speed**2
+            # A meter of class 1, a mains that wanders: together they hide a few per cent.
+            doubt = 1.0 + 0.03 * (slow - 0.5) + 0.02 * (quick - 0.5)
+            rising = np.clip(np.maximum(change, 0.0) / DRIVE_UP_PER_S / seconds, 0.0, 1.0)
+            before = np.minimum(state.pump_speed / np.maximum(speed, 1e-9), 1.0)
+            cubed = 0.25 * (1.0 + before) * (1.0 + before * before)
+            power = (
+                pump.rated_power_kw * physics.electrical_share(shaft, speed) * doubt * (1.0 - rising * (1.0 - cubed))
+            )
+            flow = self.full_flow_m3_per_h * wet * point.x * (1.0 - 0.5 * rising * (1.0 - before))
+            flow = np.minimum(flow, state.tank_m3 / hours)
+            cavitation = wet * point.cavitation
+            worst = physics.erosion(cavitation, point.npsh_available_m, point.npshi_m) * speed**6
+            rate = speed / LIFE_H + worst / CAVITATION_LIFE_H + (1.0 - wet) * speed / DRY_LIFE_H
+            start = (speed > 0.0) & (state.pump_speed == 0.0)
+            wear = state.pump_wear + (hours * rate + start / STARTS) / self._strength
+            fields["pump_wear"] = np.minimum(wear, 1.0)
+        settled = np.exp(-hours / np.where(speed > 0.0, CLOG_H, CLEAR_H))
+        target = np.where(speed > 0.0, _debris(debris), 0.5 * _debris(debris))
+        fields |= {
+            "pump_kw": power,
+            "flow_m3_per_h": flow,
+            "cavitation": cavitation,
+            "clogging": target + (state.clogging - target) * settled,
+        }
+        return fields | self._water(state, flow, power, demand_kg_per_h, rinse < _RINSED, hours)
+
+    def remaining_life_h(self, state: State) -> Array:
+        """Hours at full speed until it fails, if nothing but bearings and seal wear any more, (B,)."""
+        return (1.0 - state.pump_wear) * LIFE_H * self._strength
+
+    def pressures_bar(self, state: State) -> tuple[Array, Array]:
+        """Gauge pressure before and behind the pump [bar], (B,): what meters there would show."""
+        x = state.flow_m3_per_h / self.full_flow_m3_per_h
+        suction = self._lift_m(state) + STRAINER_M * (1.0 + CLOGGED * state.clogging**2) * x * x
+        discharge = OUTLET_ABOVE_M + self._discharge_m * x * x
+        running = state.flow_m3_per_h > 0.0
+        per_bar = 100.0 * physics.M_PER_KPA
+        return np.where(running, -suction / per_bar, 0.0), np.where(running, discharge / per_bar, 0.0)
+
+    def _lift_m(self, state: State) -> Array:
+        return SUMP_BELOW_M + SUMP_DEPTH_M * (1.0 - np.clip(state.tank_m3 / self.tank_m3, 0.0, 1.0))
+
+    def _water(
+        self, state: State, flow: Array, power: Array, demand: Array, rinse: NDArray[np.bool_], hours: float
+    ) -> dict[str, Array]:
+        per_percent = self.substrate_m3 / 100.0
+        given = flow * hours
+        gone = flows(state.moisture_percent, given / per_percent, demand * hours / 1000.0 / per_percent, hours)
+        level = state.tank_m3 / self.tank_m3
+        tap = np.where(rinse & (level > _RINSE_DOWN_TO), _RINSE_PER_H * self.tank_m3 * hours, 0.0)
+        tap = np.minimum(tap, state.tank_m3 - given)
+        refill = np.where((level < REFILL_BELOW) & ~rinse, REFILL_PER_H * self.tank_m3 * hours, 0.0)
+        tank = state.tank_m3 - given + gone.drained_percent * per_percent + refill - tap
+        over = np.maximum(tank - self.tank_m3, 0.0)
+        # Water follows the room in ten hours; what the pump loses warms it.
+        pumped = power * hours / (1.163 * np.maximum(state.tank_m3, 0.05 * self.tank_m3))
+        cool = np.exp(-hours / 10.0)
+        return {
+            "tank_m3": tank - over,
+            "moisture_percent": gone.moisture_percent,
+            "supplied_m3": state.supplied_m3 + refill,
+            "transpired_m3": state.transpired_m3 + gone.taken_percent * per_percent,
+            "spilt_m3": state.spilt_m3 + over + tap,
+            "water_celsius": state.air_celsius + (state.water_celsius - state.air_celsius) * cool + pumped,
+            "substrate_celsius": state.air_celsius
+            + (state.substrate_celsius - state.air_celsius) * np.exp(-hours / 4.0),
+        }
+
+    def _chance(self, time_ns: NDArray[np.int64]) -> Array:
+        """(5, B) in 0..1, in the order of `_CHANNELS`; as `noise.smooth`, with one call for all."""
+        knot = time_ns[:, None] // _PERIODS_NS
+        share = (time_ns[:, None] - knot * _PERIODS_NS) / _PERIODS_NS
+        ends = hashed(self.seeds[:, None, None], _CHANNELS[:, None], np.stack([knot, knot + 1], -1))  # (B, 5, 2)
+        share = share * share * (3.0 - 2.0 * share)
+        share[:, 3:] = 0.0
+        return np.asarray((ends[..., 0] + share * (ends[..., 1] - ends[..., 0])).T)
+
+
+def _debris(noise: Array) -> Array:
+    return np.clip(2.5 * noise - 1.25, 0.0, 1.0)

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The water side of the farm keeps its books; its pump wears, fails, and says as little to the meters as a real one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cmkd_ros.simulation.world import World
+from cmkd_ros.site import load_site
+
+SECOND = 10**9
+START_NS = 1_750_000_000 * SECOND
+SITE = load_site("demo")
+PUMP = SITE.pump
+
+
+def run(world, state, percent, steps, step_s=1):
+    actions = np.zeros((len(world.seeds), 5))
+    actions[:, 1], actions[:, 3] = percent, 21.0
+    for _ in range(steps):
+        state = world.step(state, actions, step_s * SECOND)
+        yield state
+
+
+def last(*args):
+    *_, state = run(*args)
+    return state
+
+
+def shaped(world, **fields):
+    full = np.ones(len(world.seeds))
+    return dataclasses.replace(world.initial(START_NS), **{name: full * value for name, value in fields.items()})
+
+
+@pytest.mark.parametrize("step_s", [1, 30])
+def test_no_water_is_made_or_lost(step_s):
+    """Over pulses, refills, rinsing, overflow and an empty tank."""
+    world = World(SITE, np.arange(12))
+    tanks = np.linspace(0.0, 1.0, 12) * world.tank_m3
+    state = dataclasses.replace(world.initial(START_NS), tank_m3=tanks)
+
+    def water(state):
+        out = state.transpired_m3 + state.spilt_m3 - state.supplied_m3
+        return state.tank_m3 + state.moisture_percent / 100 * world.irrigation.substrate_m3 + out
+
+    start, spilt = water(state), False
+    for pulse in range(16):
+        state = last(world, state, 100 * (pulse % 2), 60 if step_s == 1 else 40, step_s)
+        assert np.abs(water(state) - start).max() < 1e-6
+        assert np.all(state.tank_m3 >= 0.0) and np.all(state.tank_m3 <= world.tank_m3)
+        spilt |= bool((state.spilt_m3 > 0.0).any())
+    assert (spilt or step_s == 1) and (state.supplied_m3 > 0.0).any() and (state.transpired_m3 > 0.0).all()
+
+
+def test_at_the_design_point_it_draws_rated_power():
+    world = World(SITE, np.arange(50))
+    power = last(world, shaped(world, clogging=0.0, pump_wear=0.0), 100, 10).pump_kw / PUMP.rated_power_kw
+    assert power.mean() == pytest.approx(1.0, abs=0.02)
+    assert power.std() < 0.04
+
+
+@pytest.mark.parametrize("percent", [30, 45, 60, 80, 100])
+def test_the_dry_run_limit_spares_a_wet_pump_however_clogged(percent):
+    world = World(SITE, np.arange(60))
+    state = shaped(world, clogging=np.linspace(0, 1, 60), pump_wear=0.9, tank_m3=0.1 * world.tank_m3)
+    power = last(world, state, percent, 10).pump_kw
+    assert power.min() > 1.1 * PUMP.dry_run_power_fraction * PUMP.rated_power_kw * (percent / 100) ** 3
+
+
+@pytest.mark.parametrize(("percent", "caught"), [(30, False), (55, True), (60, True), (100, True)])
+def test_a_dry_pump_falls_below_the_limit_from_half_speed_on_and_the_level_switch_sees_it_always(percent, caught):
+    world = World(SITE, np.arange(20))
+    state = last(world, shaped(world, tank_m3=0.0), percent, 6)
+    low = state.pump_kw < PUMP.dry_run_power_fraction * PUMP.rated_power_kw * (percent / 100) ** 3
+    assert np.all(low == caught)
+    assert np.all(state.flow_m3_per_h == 0.0) and np.all(state.cavitation == 0.0)
+    assert np.all(world.readings(state)["tank_level_switch"] == 0.0)
+
+
+def test_cavitation_at_inception_changes_power_by_less_than_gutters_and_meter_do():
+    world = World(SITE, np.arange(400))
+    state = shaped(world, clogging=np.linspace(0.0, 0.5, 400), pump_wear=0.0)
+    after = last(world, state, 90, 10)
+    quiet, begun = after.cavitation == 0.0, (after.cavitation > 0.0) & (after.cavitation < 0.3)
+    assert quiet.sum() > 50 and begun.sum() > 20
+    gap = after.pump_kw[quiet].mean() / after.pump_kw[begun].mean() - 1.0
+    assert abs(gap) < 0.06
+    clean = last(world, shaped(world, clogging=0.0, pump_wear=0.0), 90, 10).pump_kw
+    assert clean.std() / clean.mean() > 0.01
+
+
+def test_a_clogged_strainer_a_low_sump_and_warm_water_each_bring_it_on():
+    world = World(SITE, np.arange(1))
+    usual = {"clogging": 0.4, "tank_m3": 0.8 * world.tank_m3, "water_celsius": 20.0}
+
+    def margin(**fields):
+        point = world.irrigation.operating_point(shaped(world, **usual | fields), np.full(1, 0.9))
+        return (point.npsh_available_m - point.npshi_m)[0]
+
+    base = margin()
+    assert margin(clogging=0.6) < base - 0.5
+    assert margin(tank_m3=0.1 * world.tank_m3) < base - 0.3
+    assert margin(water_celsius=32.0) < base - 0.1
+
+
+def test_clogging_comes_and_goes_and_with_it_cavitation():
+    world = World(SITE, np.arange(30))
+    seen = np.stack([state.cavitation for state in run(world, world.initial(START_NS), 90, 8 * 60, 60)])
+    turned = (np.diff((seen > 0.0).astype(int), axis=0) != 0).sum(axis=0)
+    assert 0.05 < (seen > 0.0).mean() < 0.6
+    assert (turned >= 2).mean() > 0.3
+
+
+def test_life_only_falls_and_only_when_something_wears():
+    world = World(SITE, np.arange(8))
+    state = world.initial(START_NS)
+    life = [world.irrigation.remaining_life_h(state)]
+    for percent in (0, 60, 100, 0):
+        for after in run(world, state, percent, 60, 30):
+            state = after
+            life.append(world.irrigation.remaining_life_h(state))
+    change = np.diff(life, axis=0)
+    assert np.all(change <= 0.0)
+    rest = np.concatenate([change[:60], change[-59:]])
+    assert np.all(rest == 0.0) and np.all(change[60:180] < 0.0)
+
+
+def test_what_wears_most_is_dryness_then_cavitation():
+    world = World(SITE, np.full(3, 7))
+    full = np.ones(3)
+    state = dataclasses.replace(
+        shaped(world, pump_wear=0.0),
+        clogging=np.array([0.0, 0.25, 0.0]),
+        tank_m3=world.tank_m3 * np.array([0.8, 0.8, 0.0]),
+        pump_speed=full,
+    )
+    easy, rough, dry = last(world, state, 100, 60).pump_wear
+    assert 10.0 * easy < rough < 0.1 * dry
+
+
+def test_a_worn_out_pump_stands_still():
+    world = World(SITE, np.full(1, 7))
+    state = last(world, shaped(world, pump_wear=1.0 - 1e-9), 100, 60)
+    assert state.pump_wear[0] == 1.0 and world.irrigation.remaining_life_h(state)[0] == 0.0
+    assert state.pump_kw[0] == 0.0 and state.flow_m3_per_h[0] == 0.0
+
+
+def test_lost_flow_costs_water():
+    """Two hours of pulses at full speed: the clogged pump cavitates and delivers less."""
+    world = World(SITE, np.full(2, 3))
+    state = dataclasses.replace(world.initial(START_NS), clogging=np.array([0.0, 0.9]))
+    after = last(world, state, 100, 30)
+    assert after.flow_m3_per_h[1] < 0.6 * after.flow_m3_per_h[0]
+    assert after.cavitation[1] > 0.9
+
+
+def test_longer_steps_pump_the_same():
+    def day(step_s):
+        world = World(SITE, np.arange(6))
+        state, energy, water = world.initial(START_NS), 0.0, 0.0
+        for pulse in range(12):
+            for after in run(world, state, 60 * (pulse % 3 == 0), 120 // step_s, step_s):
+                state = after
+                energy, water = energy + state.pump_kw * step_s, water + state.flow_m3_per_h * step_s
+        return energy, water, state
+
+    fine, coarse = day(1), day(30)
+    assert coarse[0] == pytest.approx(fine[0], rel=0.01)
+    assert coarse[1] == pytest.approx(fine[1], rel=0.01)
+    assert coarse[2].moisture_percent == pytest.approx(fine[2].moisture_percent, abs=0.2)
