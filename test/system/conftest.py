@@ -181,6 +181,8 @@ class Farm:
 
         heard: dict[str, dict[int, dict]] = {name: {} for name in ACTION_NAMES}
         with Observer() as observer:
+            # DDS takes its time to introduce a newcomer: what is counted begins when all five have been heard.
+            assert observer.wait(lambda: len(observer.status()["commands"]) == len(ACTION_NAMES), 30)
             end_s = time.monotonic() + seconds
             while time.monotonic() < end_s:
                 for name, command in observer.status()["commands"].items():
