@@ -30,7 +30,7 @@ from cmkd_ros.middleware.bringup import NAMESPACE
 from cmkd_ros.msg import ActuatorCommand, ActuatorState, Decision, Insight, Intervention, Telemetry
 
 _LEVELS = {b"\x00": "ok", b"\x01": "warn", b"\x02": "error", b"\x03": "stale"}
-_SETTLED_S = 1.5
+_SETTLED_S = 3.0
 _FORGET_S = 30.0  # a node that was silent for so long is no longer listed
 
 

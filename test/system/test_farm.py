@@ -17,6 +17,11 @@ def active(nodes):
     return {name for name, node in nodes.items() if node["state"] == "active" and node["age_s"] < 2.0}
 
 
+def everything(status):
+    """The status, once DDS has introduced all five actuators to the one who asks."""
+    return status if len(status.get("states", {})) == 5 and status["telemetry"] and status["insight"] else None
+
+
 def test_the_farm_runs_and_heals(farm, found_unsafe):
     running = farm("--duration", "110")
     running.until(lambda: active(running.nodes()) >= NODES, 45, "every node active")
@@ -32,7 +37,7 @@ def test_the_farm_runs_and_heals(farm, found_unsafe):
         assert all(low <= command["value"] <= high for command in commands)
 
     # The devices' registers follow what was applied, as another client reads them.
-    status = running.ask("status")
+    status = running.until(lambda: everything(running.ask("status")), 40, "a whole status")
     registers = running.watch.latest()
     for name in ACTION_NAMES:
         assert abs(registers[name] - status["states"][name]["applied"]) < 1.5, f"{name}: {registers} {status['states']}"
@@ -41,7 +46,7 @@ def test_the_farm_runs_and_heals(farm, found_unsafe):
     assert status["insight"]["sky"]["used"] and status["insight"]["audio"]["used"]
 
     # The deciding node is killed: registers stay safe, and it is active again within 10 s.
-    before = running.nodes()["fusion"]["pid"]
+    before = running.until(lambda: running.nodes().get("fusion"), 30, "fusion listed")["pid"]
     os.kill(before, signal.SIGKILL)
     killed_s = time.monotonic()
 
