@@ -22,14 +22,14 @@ _DAY_S = 86_400.0
 _BACK = 0.1125  # 0.75 (1 - 0.85)
 _FAR = 0.85  # of the clouds' light from the neighbourhood, the rest from the cloud before the sun
 _MOST_DRY = 30
-# One noise channel each: outdoor temperature, outdoor humidity, base load, clogging of the pump's inlet, pump power.
-_CHANNELS = np.arange(5)
-_PERIODS_S = np.array([9 * 3600.0, 7 * 3600.0, 1200.0, 2.5 * 3600.0, 20.0])
+# One noise channel each: outdoor temperature, outdoor humidity, base load.
+_CHANNELS = np.arange(3)
+_PERIODS_S = np.array([9 * 3600.0, 7 * 3600.0, 1200.0])
 
 
 @dataclass(frozen=True)
 class Weather:
-    """All (B,). Irradiance in W/m2, angles in degrees, `clogging` and `activity` and `jitter` 0..1."""
+    """All (B,). Irradiance in W/m2, angles in degrees, `activity` 0..1."""
 
     sun_elevation_deg: Array
     sun_azimuth_deg: Array
@@ -43,8 +43,6 @@ class Weather:
     outdoor_humidity_percent: Array
     wind_speed_m_per_s: Array
     activity: Array  # what people and small machines in the building are up to
-    clogging: Array  # of the pump's inlet strainer; comes and goes
-    jitter: Array  # of the pump's load
     sky: clouds.CloudState
 
 
@@ -63,7 +61,7 @@ def weather(site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) ->
     incidence = pv.incidence_cosine(sun.zenith_deg, sun.azimuth_deg, *array)
     clean = 1.0 - pv.soiling_loss(dry_days(seeds, time_ns))
 
-    outdoor, humid, activity, inlet, jitter = smooth(seeds, _CHANNELS, _PERIODS_S, time_s).T
+    outdoor, humid, activity = smooth(seeds, _CHANNELS, _PERIODS_S, time_s).T
     year = np.cos(2 * np.pi * (time_s / (365.25 * _DAY_S) - 0.54))  # warmest in the middle of July
     year = year if place.latitude_deg >= 0 else -year
     solar_hour = (time_s / 3600.0 + place.longitude_deg / 15.0) % 24.0
@@ -84,8 +82,6 @@ def weather(site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) ->
         outdoor_humidity_percent=humidity,
         wind_speed_m_per_s=np.hypot(state.wind[:, 0], state.wind[:, 1]) * 0.5,  # half of that at the clouds
         activity=activity,
-        clogging=np.clip(2.5 * inlet - 1.25, 0.0, 1.0),
-        jitter=jitter,
         sky=state,
     )
 

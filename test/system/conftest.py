@@ -32,7 +32,6 @@ SETPOINTS = {
 }
 STATE_OF_CHARGE = (2, 2, "H", 0.1)
 HEARTBEATS = {"battery": (2, 9), "pump": (4, 7), "led": (5, 6), "hvac": (6, 9), "valve": (7, 5)}
-FARM_NODES = ("camera", "microphone", "market", "modbus", "fusion", *(f"{name}_actuator" for name in ACTION_NAMES))
 
 
 def free_port() -> int:
