@@ -40,7 +40,7 @@ _NEUTRAL_CELSIUS = 21.0
 
 @dataclass(frozen=True, kw_only=True)
 class Values:
-    """Prices that are not in the tariff. The defaults are those of the yardstick; docs/yardstick.md has their sources."""
+    """Prices that are not in the tariff. Defaults are those of the yardstick; docs/yardstick.md has their sources."""
 
     lettuce_eur_per_kg: float = quantity(
         2.0, description="fresh, less what harvest and packing cost", unit="EUR/kg", low=0, high=100
