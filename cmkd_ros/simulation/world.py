@@ -27,6 +27,8 @@ from cmkd_ros.site import Site
 Array = NDArray[np.float64]
 
 STEP_NS = 1_000_000_000
+#: Raised with every change that moves a figure; studies are comparable within one version only.
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -193,9 +195,9 @@ class World:
             **fields,
         )
 
-    def readings(self, state: State) -> dict[str, Array]:
+    def readings(self, state: State, outside: Weather | None = None) -> dict[str, Array]:
         """What each meter would say: every telemetry channel that does not come from the market, (B,) in its unit."""
-        outside = self.weather(state.time_ns)
+        outside = self.weather(state.time_ns) if outside is None else outside
         humidity = 100.0 * state.vapour_g_per_m3 / greenhouse.saturated(state.air_celsius)
         suction_bar, discharge_bar = self.irrigation.pressures_bar(state)
         usable_kwh = self.pack.capacity_kwh * battery.remaining(state.battery_wear)
