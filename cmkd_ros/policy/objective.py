@@ -43,7 +43,7 @@ class Values:
     """Prices that are not in the tariff. Defaults are those of the yardstick; docs/yardstick.md has their sources."""
 
     lettuce_eur_per_kg: float = quantity(
-        2.0, description="fresh, less what harvest and packing cost", unit="EUR/kg", low=0, high=100
+        1.0, description="fresh, less all that each kilogram costs but energy", unit="EUR/kg", low=0, high=100
     )
     carbon_eur_per_kg: float = quantity(0.08, description="of CO2", unit="EUR/kg", low=0, high=10)
     gas_eur_per_kwh: float = quantity(0.09, description="burnt for CO2", unit="EUR/kWh", low=0, high=10)
