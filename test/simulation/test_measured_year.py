@@ -57,6 +57,13 @@ def test_the_light_is_the_clear_skys_times_the_index_between_middles_of_hours(si
         assert now.irradiance == pytest.approx(index * clear, rel=0.004), hour
 
 
+def test_dawn_and_dusk_go_on_as_the_day_does(site, june):
+    times = START_NS + MINUTE * np.arange(24 * 60)
+    now = june.weather(site, np.zeros(len(times), np.int64), times)
+    clear = clear_sky(90.0 - now.sun_elevation_deg, 0.0, 3.3, day_of_year_at(times)).horizontal
+    assert now.irradiance == pytest.approx(clear, rel=0.02, abs=0.5)
+
+
 def test_temperature_goes_straight_from_one_hours_middle_to_the_nexts(site, june):
     times = START_NS + np.array([HOUR // 2, HOUR, 3 * HOUR // 2, 1, 144 * HOUR])
     now = june.weather(site, np.zeros(5, np.int64), times)
