@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a study costs (`make measure`, with -s): 72 h in steps of a minute, without sky and sound, alone and in a batch."""
+"""What a study costs (`make measure`, with -s): 72 h in steps of 60 s without sky and sound, alone and in a batch."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def episode(farms: int):
 def test_three_days(farms, target_s):
     whole, weather = np.min([episode(farms)[:2] for _ in range(BEST_OF)], axis=0)
     print(
-        f"\n{farms} farms, 72 h in steps of 60 s: {whole / farms:.3f} s an episode ({1e3 * whole / STEPS:.3f} ms a step), "
-        f"of which weather {weather / farms:.3f} s; load {os.getloadavg()[0]:.2f}"
+        f"\n{farms} farms, 72 h in steps of 60 s: {whole / farms:.3f} s an episode, "
+        f"{1e3 * whole / STEPS:.3f} ms a step, of which weather {weather / farms:.3f} s; load {os.getloadavg()[0]:.2f}"
     )
     assert whole / farms < target_s
 
