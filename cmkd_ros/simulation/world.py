@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 Whole = TypeVar("Whole")
 
 STEP_NS = 1_000_000_000
+#: Raised with every change that moves a figure; studies are comparable within one version only.
+VERSION = 1
 
 
 @dataclass(frozen=True)
