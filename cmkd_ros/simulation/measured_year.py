@@ -42,7 +42,7 @@ _COLUMNS = {
 _DARK = 20.0  # W/m2 of clear sky below which an index says nothing
 _MOST_INDEX, _MOST_BEAM = 1.4, 1.3
 _WITHIN = 12  # moments of a step over which the clear sky is averaged
-_KNOTS = 33  # of the line of clouds; hourly readings have no more detail
+_KNOTS = 17  # of the line of clouds; hourly readings have no more detail
 _NEAR_DEG = 0.5  # a site may stand so far from where its weather was measured
 
 

@@ -80,20 +80,20 @@ def test_beam_is_measured_where_there_is_one_and_else_split_by_erbs(site):
     assert parts[0.0] == pytest.approx(1.0) and parts[1.0] < 0.12 and 0.2 < parts[None] < 0.9
 
 
-def test_many_steps_at_once_are_the_same_as_one_by_one_with_each_farms_own_start(site, june):
-    seeds = np.array([3, 4, 5])
-    begin = START_NS + HOUR * np.array([10, 30, 47])
-    # 11 steps in a block of 3 farms: 33 samples, as many as the line of clouds has knots.
-    ahead = list(weather_ahead(site, seeds, begin, MINUTE, 11, june))
+@pytest.mark.parametrize(("farms", "steps"), [(5, 300), (1, 17)])
+def test_many_steps_at_once_are_the_same_as_one_by_one_with_each_farms_own_start(site, june, farms, steps):
+    seeds, begin = np.arange(farms), START_NS + HOUR * (10 + 7 * np.arange(farms))
     world = World(site, seeds, measured=june)
-    for step, outside in enumerate(ahead):
+    assert len(world.weather(begin).sky.tie.way) == 17  # as many knots as samples of the second case: which is which?
+    ahead = list(weather_ahead(site, seeds, begin, MINUTE, steps, june))
+    for step, outside in list(enumerate(ahead))[::8]:
         alone = world.weather(begin + MINUTE * (step + 1))
         for part, same in ((outside, alone), (outside.sky, alone.sky), (outside.sky.tie, alone.sky.tie)):
             for field in dataclasses.fields(part):
                 value = getattr(part, field.name)
                 if not dataclasses.is_dataclass(value):
                     assert np.array_equal(value, getattr(same, field.name)), field.name
-    assert len({float(value) for value in ahead[0].irradiance}) == 3
+    assert len(ahead) == steps and len({float(value) for value in ahead[0].irradiance}) == farms
 
 
 def test_what_was_not_measured_comes_from_the_seed_and_what_was_does_not(site, june):
