@@ -141,7 +141,7 @@ def test_the_last_energy_of_the_battery_lasts_a_period(site, window_of, at):
 # --- light and its price ---
 
 
-def led_kwh(site, window_of, at, prices, lettuce=2.0, **settings):
+def led_kwh(site, window_of, at, prices, lettuce=1.0, **settings):
     """Energy that the lights take in a day of these prices (24,), asked every hour."""
     rules, start, total = Rules(site, RuleSettings(**settings), period_s=3600.0, lettuce_eur_per_kg=lettuce), at(0), 0.0
     state, led = rules.reset(1), 0.0
@@ -169,7 +169,7 @@ def test_without_elasticity_the_light_sum_is_met_at_any_price_and_with_it_dear_l
 
 def test_dearer_lettuce_buys_more_light_and_the_bounds_hold(site, window_of, at):
     flat = np.full(24, 0.25)
-    sums = [led_kwh(site, window_of, at, flat, lettuce, light_elasticity=0.6) for lettuce in (0.5, 1.0, 2.0, 4.0)]
+    sums = [led_kwh(site, window_of, at, flat, lettuce, light_elasticity=0.6) for lettuce in (0.5, 0.8, 1.0, 2.0)]
     assert np.all(np.diff(sums) > 0)
     day = 14.0 / (3.6 * 2.8 / 100.0)
     assert led_kwh(site, window_of, at, flat, 0.01, light_elasticity=2.0, light_least_factor=0.5) == pytest.approx(

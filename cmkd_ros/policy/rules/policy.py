@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.policy.interface import Insight, State
+from cmkd_ros.policy.objective import Values
 from cmkd_ros.policy.rules.battery import battery
 from cmkd_ros.policy.rules.climate import climate
 from cmkd_ros.policy.rules.co2 import dosing, valve
@@ -33,7 +34,7 @@ class Rules:
         settings: RuleSettings | None = None,
         *,
         period_s: float = 5.0,
-        lettuce_eur_per_kg: float = 2.0,
+        lettuce_eur_per_kg: float = Values().lettuce_eur_per_kg,
         truth: Truth | None = None,
         name: str = "rules",
     ):

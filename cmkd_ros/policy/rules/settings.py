@@ -20,7 +20,7 @@ from cmkd_ros.contract.quantities import quantity
 from cmkd_ros.site.files import read_yaml, write_atomically
 
 Number = Any  # float, or an array (B,) of floats
-_PRICED_AT = 0.125  # kg/kWh: 0.25 EUR/kWh at 2 EUR/kg; where the light sum is the target times its factor
+_PRICED_AT = 0.25  # kg/kWh: 0.25 EUR/kWh at 1 EUR/kg; where the light sum is the target times its factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +168,7 @@ class RuleSettings:
     def light_sum(self, price: NDArray[np.float64], lettuce_eur_per_kg: float) -> NDArray[np.float64]:
         """Light that a day is worth at `price` (B, N) in EUR/kWh, as a factor of the target: less where it is dear.
 
-        A kWh of light at 0.25 EUR pays where it brings 0.125 kg of lettuce at 2 EUR, and light brings the less the more
+        A kWh of light at 0.25 EUR pays where it brings 0.25 kg of lettuce at 1 EUR, and light brings the less the more
         there is of it.
         """
         dearness = price / max(lettuce_eur_per_kg, 1e-3) / _PRICED_AT
