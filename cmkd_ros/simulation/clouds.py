@@ -162,9 +162,11 @@ def field(state: CloudState, east: Array, north: Array, around: bool = False) ->
         i, j = np.floor(row), np.floor(column)
         u, v = row - i, column - j
         top, left = i.astype(np.int64) & (TILE - 1), j.astype(np.int64) & (TILE - 1)
-        below, right = (top + 1) & (TILE - 1), (left + 1) & (TILE - 1)
-        upper = texture[top, left] * (1 - v) + texture[top, right] * v
-        lower = texture[below, left] * (1 - v) + texture[below, right] * v
+        below, right = ((top + 1) & (TILE - 1)) * TILE, (left + 1) & (TILE - 1)
+        top *= TILE
+        flat = texture.ravel()
+        upper = flat.take(top + left) * (1 - v) + flat.take(top + right) * v
+        lower = flat.take(below + left) * (1 - v) + flat.take(below + right) * v
         values.append(upper * (1 - u) + lower * u)
     return np.stack([values[0] + values[1], *values[2:]], -1)
 
