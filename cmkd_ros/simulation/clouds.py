@@ -6,8 +6,8 @@ differ in place, wind and regime); where it exceeds a level that follows the cov
 thicker the higher it exceeds. The low layer is the sum of two textures that drift at slightly different speeds, so
 clouds are born and vanish. Along a line the optical depth of cumulus and stratocumulus has a spectrum of slope -5/3
 (Cahalan, R. F., Snider, J. B. (1989), Marine stratocumulus structure, Remote Sensing of Environment 28, 95-107); edges
-cut by a level add roughness, so the field itself is smoother. `SLOPE` and `OUTER_M` are chosen on measured 1 s irradiance:
-how fast it forgets itself within seconds and minutes, and how steep its ramps are.
+cut by a level add roughness, so the field itself is smoother. `SLOPE` and `OUTER_M` are chosen on measured 1 s
+irradiance: how steep its ramps are, and how fast it forgets itself within minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cmkd_ros.simulation.noise import hashed, normal, smooth, standing
 Array = NDArray[np.float64]
 
 HEIGHT_M = np.array([1400.0, 1400.0, 6500.0])  # of each texture above the camera: two of the low layer, one high
-MAX_TANGENT = math.tan(math.radians(80.0))  # lower than 10 deg above the horizon the field is not followed any further
+MAX_TANGENT = math.tan(math.radians(85.0))  # lower than 5 deg above the horizon the field is not followed any further
 TILE = 1024  # texture pixels; a power of two
 PIXEL_M = np.array([23.0, 17.0, 75.0])  # metres a pixel of each texture
 AROUND_M = 600.0  # what counts as the surroundings of the sun in the low layer
@@ -35,7 +35,7 @@ OUTER_M = 9000.0  # on larger scales the spectrum is flat
 INNER_M = 12.0  # the field is smooth below about twice this
 
 _TURN_S = 5 * 3600.0  # the wind turns this slowly
-_SPEED = np.array([1.0, 0.95, 1.6])  # of each texture, in winds of the low layer
+_SPEED = np.array([1.0, 0.88, 1.6])  # of each texture, in winds of the low layer
 # Latent weather, each a sum of noise with these knots: cover of the low layer, its thickness, cover of the high layer.
 _LATENT_PERIODS_S = np.array([64.0, 15.0, 2.2]) * 3600.0
 _LATENT_WEIGHTS = np.array([1.0, 0.8, 0.45])
