@@ -155,7 +155,7 @@ class Batch:
 
 
 class _Picked:
-    """The weather of some farms of a batch, picked when it is looked up. The sky, which a picture shows, is left out."""
+    """The weather of some farms of a batch, picked when it is looked up; the sky, which pictures show, left whole."""
 
     def __init__(self, outside: Sequence[Weather], farms: NDArray[np.int64]):
         self._outside, self._farms = outside, farms

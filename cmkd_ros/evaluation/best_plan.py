@@ -171,7 +171,7 @@ class _Search:
         return self.moves.within(self.best[:, :, None] + stacked), changes
 
     def _keep(self, plans: Array, changes: list[list[Array]], values: Array) -> list[list[Array]]:
-        """Take the best of each farm; returns the changes that helped, the most helpful first, as seen from the new best."""
+        """Take the best of each farm; returns the changes that helped, the most helpful first."""
         helped: list[list[Array]] = []
         for farm in range(len(self.farms)):
             order = np.argsort(values[farm], kind="stable")

@@ -16,12 +16,12 @@ from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.physics import battery, greenhouse, heatpump
 from cmkd_ros.physics.crop import ALL_AGES, CO2_G_PER_M3_PPM
 from cmkd_ros.policy.agronomy import HIGHEST_CELSIUS, LOWEST_CELSIUS, MOST_CO2_PPM
-from cmkd_ros.simulation import grid, indoors
+from cmkd_ros.simulation import indoors
 from cmkd_ros.simulation.world import State
 
 Array = NDArray[np.float64]
 
-_PAUSE_K = 8.0  # by which a room may run away while its compressor must run or stand, or vapour condenses
+_PAUSE_K = 6.0  # by which a room may run away while its compressor must run or stand, or vapour condenses
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Truth:
     """What nobody controls, at the steps of the physics, (T,) for one farm; kW, degC, W/m2."""
 
     pv_kw: Array
-    base_kw: Array  # least: none while the grid is away
+    base_kw: Array
     outdoor_celsius: Array
     outdoor_vapour: Array  # g/m3
     irradiance: Array
@@ -44,13 +44,12 @@ def truth(batch: Batch, farm: int) -> Truth:
         outside = batch.weather_at(step)
         begin_ns = batch.start_ns + step * batch.step_ns
         stamps = begin_ns + batch.step_ns
-        away = grid.outage(site, batch.seeds, stamps)
         local = site.local_time(int(begin_ns[farm]))
         outdoor = outside.outdoor_temperature_celsius
         columns.append(
             (
                 world._pv_kw(outside)[farm],
-                np.where(away, 0.0, world._base_kw(outside, stamps))[farm],
+                world._base_kw(outside, stamps)[farm],
                 outdoor[farm],
                 (0.01 * outside.outdoor_humidity_percent * greenhouse.saturated(outdoor))[farm],
                 outside.irradiance[farm],

@@ -9,7 +9,7 @@ million random points). Any number of planes is valid; more are tighter.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +36,9 @@ class Planes:
 
 
 def planes_above(
-    function: Callable[..., Array], grid: Sequence[Array], anchors: Sequence[Sequence[float]], margin: float = MARGIN
+    function: Callable[..., Array], grid: Sequence[Array], anchors: Sequence[Iterable[float]], margin: float = MARGIN
 ) -> Planes:
-    """Planes above `function` of D variables on the box that `grid` (D axes) spans, touching near `anchors`' product."""
+    """Planes above `function` of D variables on the box that `grid` (D axes) spans, near it at `anchors`' product."""
     axes = np.meshgrid(*grid, indexing="ij", sparse=True)
     values = function(*axes)
     lift = margin * float(values.max())
@@ -59,8 +59,7 @@ def planes_above(
 
 def gross_uptake(light: Array, co2_ppm: Array, celsius: Array) -> Array:
     """Of a canopy that lets no light pass, g CO2/m2/h: the simulation's formula at its best."""
-    shape = np.broadcast(light, co2_ppm, celsius).shape
-    return 3600.0 * photosynthesis(*(np.broadcast_to(x, shape) for x in (light, celsius, co2_ppm, 1e3)), ALL_AGES)
+    return 3600.0 * photosynthesis(light, celsius, co2_ppm, np.array(1e3), ALL_AGES)
 
 
 def growth(reserve: Array, structure: Array, celsius: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import highspy
 import numpy as np
@@ -66,6 +67,15 @@ class Programme:
         self._row_high.append(np.broadcast_to(np.asarray(high, np.float64), (count,)))
         self._rows += count
 
+    def total(self, terms: Sequence[tuple[Columns, ArrayLike]], low: float = -np.inf, high: float = np.inf) -> None:
+        """One row for the sum over all elements."""
+        for columns, coefficients in terms:
+            values = np.broadcast_to(np.asarray(coefficients, np.float64), columns.shape)
+            self._entries.append((np.full(columns.shape, self._rows), columns, values))
+        self._row_low.append(np.array([low]))
+        self._row_high.append(np.array([high]))
+        self._rows += 1
+
     def cost(self, columns: Columns, cost: ArrayLike) -> None:
         """More cost of variables that exist."""
         self._added.append((columns, np.broadcast_to(np.asarray(cost, np.float64), columns.shape)))
@@ -101,7 +111,8 @@ class Programme:
         model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
         model.a_matrix_.start_ = np.searchsorted(rows, np.arange(self._rows + 1)).astype(np.int32)
         model.a_matrix_.index_, model.a_matrix_.value_ = columns.astype(np.int32), entries
-        solver = highspy.Highs()
+        solver: Any = highspy.Highs  # its stubs leave the constructor untyped
+        solver = solver()
         solver.setOptionValue("output_flag", False)
         solver.setOptionValue("threads", 1)
         solver.setOptionValue("time_limit", limit_s)
