@@ -37,6 +37,10 @@ _KNOTS, _LENGTH = 385, 11.4  # of the line, and how far it goes either way, in t
 class Measured(Protocol):
     """Weather that was measured: what `World` takes instead of the synthetic one."""
 
+    @property
+    def end_ns(self) -> int:
+        """The last moment that it knows, UTC nanoseconds."""
+
     def weather(self, site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Weather:
         """The weather at (B,) times; what was not measured comes from the (B,) seeds.
 
@@ -51,6 +55,11 @@ class MeasuredDay:
     start_ns: int
     step_ns: int
     irradiance: Array
+
+    @property
+    def end_ns(self) -> int:
+        """See `Measured`."""
+        return self.start_ns + self.step_ns * (len(self.irradiance) - 1)
 
     def at(self, time_ns: NDArray[np.int64]) -> Array:
         """Irradiance at (B,) times, straight between two readings. Raises `ConfigurationError` outside the day."""
