@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -12,24 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.contract.actions import ACTION_INDEX
+from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.samples import NANOSECONDS, Market
-from cmkd_ros.contract.student import HISTORY_STEP_S, HISTORY_STEPS
-from cmkd_ros.contract.telemetry import CHANNEL_NAMES, MARKET_CHANNELS
-from cmkd_ros.fusion.future import clear_sky, known_future
-from cmkd_ros.fusion.window import Window
+from cmkd_ros.evaluation.batch import Batch
+from cmkd_ros.evaluation.scenario import AFTER_H, BEFORE_H, HOUR_NS, Prices, Scenario, day_ahead_prices
+from cmkd_ros.evaluation.windows import Observer
 from cmkd_ros.policy.rules import Rules
 from cmkd_ros.safety import Envelope, EnvelopeOptions, Meters
-from cmkd_ros.simulation import prices
-from cmkd_ros.simulation.measured import MeasuredDay
+from cmkd_ros.simulation.measured import Measured
 from cmkd_ros.simulation.sky import fisheye
 from cmkd_ros.simulation.weather import Weather, exposure
 from cmkd_ros.simulation.world import State, World
 from cmkd_ros.site import Site
-from cmkd_ros.site.market import HOUR_NS, at
+from cmkd_ros.site.market import at
 
 Array = NDArray[np.float64]
 
-WARM_UP_NS = 12 * HOUR_NS  # before the day, so that it begins as a day in the middle of others
+WARM_UP_H = 12.0  # before the day, so that it begins as a day in the middle of others
 _CHANGEABLE_EVERY_NS = 120 * NANOSECONDS
 
 
@@ -63,7 +61,7 @@ class Day:
     def date(self) -> str:
         """For titles: 16 May 2025, measured weather where it is."""
         noon = self.site.local_time(int(self.time_ns[len(self.time_ns) // 2]))
-        return f"{noon.day} {noon:%B %Y}" + (", measured sunlight" if self.world.measured else "")
+        return f"{noon.day} {noon:%B %Y}" + (", measured weather" if self.world.measured else "")
 
     def of(self, name: str) -> Array:
         """One field of the state over the day, (N,)."""
@@ -119,94 +117,42 @@ def live_through(
     seed: int,
     date: datetime.date,
     step_s: int,
-    measured: MeasuredDay | None = None,
-    market: Callable[[int], Market] | None = None,
+    measured: Measured | None = None,
+    market: Market | None = None,
 ) -> Day:
-    """Simulate `date` (24 h from local midnight) in steps of `step_s` that divide an hour, a decision each.
+    """Simulate `date`, 24 h from local midnight on, in steps of `step_s` that divide a quarter, with a decision each.
 
-    `market` gives prices known at a time; default: the simulated market of `seed`. The same arguments, the same day.
+    `market` replaces the simulated prices. The same arguments, the same day.
     """
-    world = World(site, np.array([seed]), measured=measured)
-    start_ns = midnight_ns(site, date)
-    known = market or (lambda now_ns: prices.market(site, seed, now_ns))
-    driver = _Driver(world, start_ns - WARM_UP_NS, step_s, known)
-    while driver.state.time_ns[0] < start_ns:
-        driver.step()
-    states, setpoints, paid = [], [], []
-    for _ in range(86_400 // step_s):
-        setpoints.append(driver.step())
-        states.append(driver.state)
-        paid.append(driver.prices)
+    start_ns = midnight_ns(site, date) // HOUR_NS * HOUR_NS
+    prices = day_ahead_prices(site, seed, start_ns, 24.0) if market is None else prices_of(market, start_ns)
+    batch = Batch([Scenario(site, site.name, "", "test", seed, start_ns, 24.0, prices, measured)], step_s)
+    observer, world, rules = Observer(batch), batch.world, Rules(site)
+    warm = round(WARM_UP_H * 3600.0 / step_s)
+    state, memory = world.initial(start_ns - warm * batch.step_ns), rules.reset(1)
+    envelope = Envelope(site, EnvelopeOptions.for_period(step_s))
+    guard, fresh = envelope.reset(1, state.time_ns / NANOSECONDS), np.zeros((1, 5))
+    states, setpoints = [], []
+    for step in range(-warm, batch.steps):
+        elapsed_ns = step * batch.step_ns
+        facts = observer.facts(world.readings(state, batch.weather_at(step - 1)), elapsed_ns)
+        wanted, _, memory = rules.decide(observer.window(facts, elapsed_ns), memory)
+        meters = Meters(facts, np.where(np.isnan(facts), np.inf, 0.0))
+        applied, _, guard = envelope.step(meters, wanted, fresh, state.time_ns / NANOSECONDS, guard)
+        state = world.step(state, applied, batch.step_ns, batch.weather_at(step))
+        if step >= 0:
+            states.append(state)
+            setpoints.append(applied[0])
     times = np.array([state.time_ns[0] for state in states], np.int64)
-    return Day(world, times, tuple(states), np.array(setpoints), many(world, times), np.array(paid))
+    paid = batch.prices[0][:, (times - 1 - start_ns) // HOUR_NS].T
+    return Day(world, times, tuple(states), np.array(setpoints), many(world, times), paid)
 
 
-class _Driver:
-    """Meters, window, rules, envelope and world, a step at a time: a farm of one, without pictures and sound."""
-
-    def __init__(self, world: World, start_ns: int, step_s: int, market: Callable[[int], Market]):
-        site = world.site
-        self._world, self._market, self._step_ns = world, market, step_s * NANOSECONDS
-        self._rules = Rules(site)
-        self._memory = self._rules.reset(1)
-        self.state = world.initial(start_ns)
-        self._envelope = Envelope(site, EnvelopeOptions.for_period(float(step_s)))
-        self._guard = self._envelope.reset(1, start_ns / NANOSECONDS)
-        listed = {channel for device in site.modbus.devices for channel in device.telemetry} or set(site.meters)
-        self._metered = np.array([name in listed for name in CHANNEL_NAMES])
-        self._history = np.full((1, HISTORY_STEPS, len(CHANNEL_NAMES)), np.nan)
-        self._quarter: list[Array] = []
-        self.prices = np.full(3, np.nan)
-
-    def step(self) -> Array:
-        """One decision and the step that follows it. The setpoints (5,)."""
-        now_ns = int(self.state.time_ns[0])
-        self.prices, ahead = at(self._market(now_ns), now_ns)
-        readings = self._world.readings(self.state)
-        facts = np.array([float(readings[name][0]) if name in readings else np.nan for name in CHANNEL_NAMES])
-        facts = np.where(self._metered, facts, np.nan)
-        facts[[CHANNEL_NAMES.index(name) for name in MARKET_CHANNELS]] = self.prices
-        meters = facts[None]
-        proposals, _, self._memory = self._rules.decide(self._window(now_ns, meters, ahead), self._memory)
-        ages = np.where(np.isnan(meters), np.inf, 0.0)
-        setpoints, _, self._guard = self._envelope.step(
-            Meters(meters, ages), proposals, np.zeros((1, 5)), now_ns / NANOSECONDS, self._guard
-        )
-        self.state = self._world.step(self.state, setpoints, self._step_ns)
-        self._quarter.append(facts)
-        if int(self.state.time_ns[0]) % (round(HISTORY_STEP_S) * NANOSECONDS) == 0:
-            mean = np.mean(self._quarter, axis=0)
-            self._history = np.concatenate([self._history[:, 1:], mean[None, None]], axis=1)
-            self._quarter = []
-        return np.asarray(setpoints[0])
-
-    def _window(self, now_ns: int, facts: Array, ahead: Array) -> Window:
-        site = self._world.site
-        local = site.local_time(now_ns)
-        future, known = known_future(
-            site.location, site.safe.led_on_hour, site.safe.led_off_hour, now_ns, ahead, now_ns
-        )
-        stamps = np.array([now_ns], np.int64)
-        return Window(
-            time_ns=stamps,
-            local_hour=np.array([local.hour + local.minute / 60 + local.second / 3600]),
-            day_of_year=np.array([float(local.timetuple().tm_yday)]),
-            sky=np.zeros((1, 2, 1, 1, 3), np.uint8),
-            sky_mask=np.zeros((1, 2), bool),
-            sky_stamps_ns=np.zeros((1, 2), np.int64),
-            audio=np.zeros((1, 1), np.int16),
-            audio_rate_hz=16_000,
-            audio_mask=np.zeros(1, bool),
-            audio_stamps_ns=np.zeros(1, np.int64),
-            now=facts,
-            now_mask=~np.isnan(facts),
-            latest=facts,
-            telemetry_stamps_ns=stamps,
-            history=self._history,
-            history_mask=~np.isnan(self._history),
-            future=future[None],
-            future_mask=known[None],
-            irradiance_clear_w_per_m2=clear_sky(site.location, stamps),
-            ages_s=np.zeros((1, 4)),
-            guard_s=0.0,
-        )
+def prices_of(market: Market, start_ns: int) -> Prices:
+    """A file's prices as those of a day. Raises `ConfigurationError` where they do not hold it."""
+    first_ns = start_ns - BEFORE_H * HOUR_NS
+    hours = first_ns + np.arange(BEFORE_H + 24 + AFTER_H) * HOUR_NS
+    series = np.stack([at(market, int(hour))[1][:, 0] for hour in hours], axis=1)
+    if np.isnan(series[:2, BEFORE_H : BEFORE_H + 24]).any():
+        raise ConfigurationError("prices", ["the file does not hold every hour of the day: name the --date it is of"])
+    return Prices(first_ns, series[0], series[1], series[2], day_ahead=True)

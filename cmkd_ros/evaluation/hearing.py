@@ -31,8 +31,8 @@ def pump_and_sound(day: Day) -> Figure:
     figure, axes = sheet(
         "The pump: how close it comes to cavitation, and what a microphone hears",
         f"{day.place}, {day.date}: irrigation comes in pulses, while the strainer clogs and clears. A small farm has "
-        "no meter of flow or of cavitation. Below, what its microphone hears as the pump comes on, and what it would hear "
-        "at full speed.",
+        "no meter of flow or of cavitation. Below, what its microphone hears as the pump comes on, and what it would "
+        "hear at full speed.",
         [1.5, 1.6, 2.1, 2.1],
     )
     times = local_times(day.time_ns, day.zone)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,8 @@ class Tie:
     `centre` (B, 2) of the line, the sun's direction (east, north); `wind` (B, 2) its unit vector; `way` (K,) downwind
     of the centre; `depth` (B, K) optical depth there; `width`, over which the binding fades beside the line.
     """
+
+    SHARED: ClassVar = ("way", "width")  # the same for all B
 
     centre: Array
     wind: Array

@@ -119,6 +119,11 @@ def _scattered(depth: Array, slant: Array) -> Array:
     return np.maximum(1.0 / (1.0 + _BACK * depth) - np.exp(-depth / slant), 0.0)
 
 
+def activity_at(seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Array:
+    """(B,) what people and small machines are up to, 0..1: that of `weather`, alone."""
+    return smooth(seeds, _CHANNELS[2:], _PERIODS_S[2:], time_ns / 1e9)[:, 0]
+
+
 def dry_days(seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Array:
     """(B,) days since it last rained, at most `_MOST_DRY`: a day is wet when its noon is under a thick closed deck."""
     noon = np.floor(time_ns / (_DAY_S * 1e9) - 0.5).astype(np.int64)  # the last one that is over
