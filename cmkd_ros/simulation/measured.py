@@ -33,7 +33,7 @@ _WIDTH = 0.35  # of the line on which the field is bound, in tangents of the zen
 _CLEAR_INDEX = 0.93  # above: no cloud before the sun
 _LEAST_INDEX = 0.07
 HAZE = 3.3  # of the clear sky that a measured one is compared with
-_KNOTS = 385  # of the line
+_KNOTS, _LENGTH = 385, 11.4  # of the line, and how far it goes either way, in tangents of the zenith angle
 _DAY_NS = 86_400 * 10**9
 _TOO_BRIGHT = 1.25  # mean clear-sky index above which file and place cannot belong together
 _NIGHT_LIGHT = 25.0  # W/m2 while the sun is 2 deg below the horizon
@@ -208,11 +208,11 @@ def tied(
     """
     cover = np.stack([low, np.zeros_like(low)], -1)
     depth = np.stack([2.0 + 14.0 * dark**2, sky.depth[:, 1]], -1)
-    reach = np.minimum(np.tan(np.radians(np.minimum(zenith_deg, 80.0))), clouds.MAX_TANGENT)
+    reach = np.minimum(np.tan(np.radians(np.minimum(zenith_deg, 89.0))), clouds.MAX_TANGENT)
     azimuth = np.radians(azimuth_deg)
     centre = np.stack([reach * np.sin(azimuth), reach * np.cos(azimuth)], -1)
     speed = np.maximum(np.hypot(sky.wind[:, 0], sky.wind[:, 1]), 1.0)
-    way = np.linspace(-clouds.MAX_TANGENT * 2, clouds.MAX_TANGENT * 2, knots)  # downwind of the sun, tangents
+    way = np.linspace(-_LENGTH, _LENGTH, knots)  # downwind of the sun, tangents
     seconds = -way * clouds.HEIGHT_M[0] / speed[:, None]  # until what is there now is before the sun
     wanted = depth_of(index((time_ns[:, None] + seconds * 1e9).astype(np.int64).ravel()))
     tie = clouds.Tie(centre, sky.wind / speed[:, None], way, wanted.reshape(seconds.shape), _WIDTH)
