@@ -68,7 +68,7 @@ class MeasuredDay:
 
     @property
     def end_ns(self) -> int:
-        """The last reading."""
+        """See `Measured`: the last reading."""
         return self.start_ns + self.step_ns * (len(self.irradiance) - 1)
 
     def inside(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -80,11 +80,6 @@ class MeasuredDay:
             later = np.where(past > night / 2, 0, later)
             time_ns = self.start_ns + later
         return np.clip(time_ns, self.start_ns, self.end_ns)
-
-    @property
-    def end_ns(self) -> int:
-        """See `Measured`."""
-        return self.start_ns + self.step_ns * (len(self.irradiance) - 1)
 
     def at(self, time_ns: NDArray[np.int64]) -> Array:
         """Irradiance at (B,) times, straight between two readings. Raises `ConfigurationError` outside the day."""
