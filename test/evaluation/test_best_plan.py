@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The refined plan is better than what it began with, replays to the same objective, and stays within the bounds."""
 
-import numpy as np
 import pytest
 
 from cmkd_ros.evaluation.batch import Batch
