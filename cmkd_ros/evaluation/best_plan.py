@@ -180,7 +180,7 @@ class _Search:
             if better:
                 taken = changes[farm][better[0]]
                 self.best[:, farm], self.objective[farm] = plans[:, farm, better[0]], values[farm, better[0]]
-                helped[farm] = [taken * 0.5] + [changes[farm][k] for k in better[1:] if changes[farm][k] is not taken]
+                helped[farm] = [taken * 0.5] + [changes[farm][k] for k in better[1:]]
         return helped
 
     def _evaluate(self, plans: Array) -> Array:

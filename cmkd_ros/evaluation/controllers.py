@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cmkd_ros.contract.errors import ConfigurationError
+from cmkd_ros.evaluation import best_plan
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.policy.constant import Constant
 from cmkd_ros.policy.interface import Policy
@@ -37,4 +38,11 @@ def _constant(batch: Batch, period_s: float) -> Policy:
     return Constant(batch.site, period_s=period_s)
 
 
-FACTORIES: dict[str, Factory] = {"constant": _constant, "naive": _naive, "rules": _rules}
+def _best_plan(batch: Batch, period_s: float) -> Policy:
+    """Begins with whoever of these there is."""
+    starts = [make(name, batch, period_s) for name in ("mpc_perfect", "rules") if name in FACTORIES]
+    taped = [best_plan.taped(batch, start, period_s=period_s) for start in starts]
+    return best_plan.best_plan(batch, taped, period_s=period_s).policy()
+
+
+FACTORIES: dict[str, Factory] = {"constant": _constant, "naive": _naive, "rules": _rules, "best_plan": _best_plan}

@@ -32,6 +32,9 @@ def random_plans(site, decisions, farms, seed):
     plans[:, 0, 2:] = [100.0, 26.0, 100.0]  # as bright, warm and rich as can be
     plans[:, 1, 2:] = [100.0, 16.0, 100.0]
     plans[:, 2] = [0.0, 0.0, 0.0, 16.0, 0.0]
+    for farm in range(3, 6):  # heat and cool, light and dark, in turns of 10 to 20 min
+        turn = np.arange(decisions) // (farm - 1) % 2
+        plans[:, farm, 2:4] = np.stack([100.0 * turn, 26.0 - 10.0 * turn], axis=1)
     return plans
 
 
@@ -102,6 +105,9 @@ def test_the_simulation_keeps_to_the_ceilings(batch, wild):
         mine = slice(farm * FARMS, (farm + 1) * FARMS)
         assert wild.record["air_celsius"][:, mine].min() >= most.celsius[0]
         assert wild.record["air_celsius"][:, mine].max() <= most.celsius[1]
+        means = wild.record["air_celsius"][:, mine].reshape(-1, 60, FARMS).mean(axis=1)
+        assert means.min() >= most.mean_celsius[0]
+        assert means.max() <= most.mean_celsius[1]
         assert wild.record["co2_ppm"][:, mine].max() <= most.co2_ppm
         assert (wild.final.state.reserve_g_per_m2[mine] >= most.reserve[0][-1]).all()
         assert (wild.final.state.battery_wear[mine] - state.battery_wear[farm] <= most.battery_wear).all()
