@@ -121,11 +121,23 @@ def _cheapest(
     surplus = np.clip(-rest, 0.0, draw) * column(settings.pv_following)
     power = np.concatenate([surplus, draw - surplus], axis=1)
     energy = power * np.tile(hours, 2)
-    price = np.round(dear / column(settings.light_price_step))
-    cheaper = (energy[:, None, :] * (price[:, None, :] < price[:, :, None])).sum(axis=2)
-    equal = (energy[:, None, :] * (price[:, None, :] == price[:, :, None])).sum(axis=2)
+    cheaper, equal = _merit_order(np.round(dear / column(settings.light_price_step)), energy)
     share = np.clip((wanted - cheaper) / np.maximum(equal, 1e-9), 0.0, 1.0)
     return (share * power).reshape(-1, 2, 24).sum(axis=1)
+
+
+def _merit_order(price: Values, energy: Values) -> tuple[Values, Values]:
+    """Of each piece (B, N): the energy that is cheaper, and that which costs the same, itself included."""
+    order = price.argsort(axis=1, kind="stable")
+    price, sorted_energy = np.take_along_axis(price, order, 1), np.take_along_axis(energy, order, 1)
+    until = sorted_energy.cumsum(axis=1)
+    dearer = price[:, 1:] > price[:, :-1]
+    edge = np.ones((len(price), 1), np.bool_)
+    cheaper = np.maximum.accumulate(np.where(np.concatenate([edge, dearer], 1), until - sorted_energy, 0.0), axis=1)
+    last = np.where(np.concatenate([dearer, edge], 1), until, np.inf)
+    upto = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+    back = order.argsort(axis=1, kind="stable")
+    return np.take_along_axis(cheaper, back, 1), np.take_along_axis(upto - cheaper, back, 1)
 
 
 def _tomorrow(
