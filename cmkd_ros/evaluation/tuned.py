@@ -27,6 +27,7 @@ LIGHT = (
     "light_sum_factor",
     "light_elasticity",
     "light_price_step",
+    "light_spread",
     "led_most_percent",
     "led_least_percent",
     "dark_h",
@@ -57,7 +58,7 @@ CLIMATE = (
     "price_shift_celsius",
 )
 CO2 = ("co2_factor", "co2_band", "co2_gap", "co2_least_valve_percent", "co2_lit", "co2_damp_percent")
-WATER = ("low_moisture", "moisture_span", "dry_moisture", "watering_share", "pump_speed_percent")
+WATER = ("pump_speed_percent",)  # at decisions of 5 min the envelope's minimum irrigation keeps the substrate wet
 TUNED = (*LIGHT, *PEAK, *BATTERY, *CLIMATE, *CO2, *WATER)
 
 

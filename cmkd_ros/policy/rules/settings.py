@@ -44,6 +44,9 @@ class RuleSettings:
     light_price_step: Number = quantity(
         0.02, description="closer prices share the light equally", unit="EUR/kWh", low=0.001, high=0.3
     )
+    light_spread: Number = quantity(
+        0.0, description="bright light counts as so much dearer than dim light", unit="EUR/kWh", low=0.0, high=1.0
+    )
     led_most_percent: Number = quantity(
         100.0, description="brightest; light spread over more hours grows more", unit="%", low=20.0, high=100.0
     )
