@@ -34,6 +34,7 @@ from cmkd_ros.site.files import write_atomically
 Array = NDArray[np.float64]
 
 WorldMaker = Callable[[str, str, int], Scenario]  # (season, split, seed)
+Judge = Callable[["Problem", Array, Sequence[Scenario]], Array]  # -> (tries, scenarios) EUR
 
 
 @dataclass(frozen=True)
@@ -94,20 +95,26 @@ def training_only(scenarios: Iterable[Scenario]) -> None:
         )
 
 
-def losses(problem: Problem, tries: Array, scenarios: Sequence[Scenario], period_s: float = PERIOD_S) -> Array:
+def losses(problem: Problem, tries: Array, scenarios: Sequence[Scenario], judge: Judge | None = None) -> Array:
     """Objective in EUR (tries, scenarios) of values (tries, n). Raises what `training_only` raises."""
     training_only(scenarios)
-    return judged(problem, tries, scenarios, period_s)
+    return (judge or judged)(problem, tries, scenarios)
 
 
-def judged(problem: Problem, tries: Array, scenarios: Sequence[Scenario], period_s: float = PERIOD_S) -> Array:
-    """As `losses`, on any worlds."""
+def judged(problem: Problem, tries: Array, scenarios: Sequence[Scenario]) -> Array:
+    """As `losses`, on any worlds: every try in every world, in one batch."""
     crowd = Crowd(Batch(scenarios), len(tries))
-    result = run(crowd, problem.make(crowd, np.tile(tries, (len(scenarios), 1))), period_s=period_s)
+    result = run(crowd, problem.make(crowd, np.tile(tries, (len(scenarios), 1))), period_s=PERIOD_S)
     return result.objective_eur.reshape(len(scenarios), len(tries)).T
 
 
-def tune(problem: Problem, plan: Plan, path: Path | None = None, say: Callable[[str], None] = print) -> Tuned:
+def tune(
+    problem: Problem,
+    plan: Plan,
+    path: Path | None = None,
+    say: Callable[[str], None] = print,
+    judge: Judge | None = None,
+) -> Tuned:
     """Search until the budget is spent, then choose. `path` (JSON) keeps the state after each generation."""
     state = _begun(problem, plan, path, say)
     episode_h = plan.worlds[0](plan.seasons[0], "train", 0).hours
@@ -123,7 +130,7 @@ def tune(problem: Problem, plan: Plan, path: Path | None = None, say: Callable[[
         tries = evolution.ask()
         found = np.concatenate(
             [
-                losses(problem, problem.values(tries), _worlds(plan, maker, "train", evolution.generation))
+                losses(problem, problem.values(tries), _worlds(plan, maker, "train", evolution.generation), judge)
                 for maker in plan.worlds
             ],
             axis=1,
@@ -143,10 +150,17 @@ def tune(problem: Problem, plan: Plan, path: Path | None = None, say: Callable[[
             f"generation {after.generation}: mean {mean.mean():.2f}, best {mean[best]:.2f} EUR, "
             f"step {after.sigma:.3f}, {state['hours']:.0f} of {plan.budget_h:.0f} h"
         )
-    return _chosen(problem, plan, state, a_final_h, say)
+    return _chosen(problem, plan, state, a_final_h, say, judge)
 
 
-def _chosen(problem: Problem, plan: Plan, state: dict[str, Any], a_final_h: float, say: Callable[[str], None]) -> Tuned:
+def _chosen(
+    problem: Problem,
+    plan: Plan,
+    state: dict[str, Any],
+    a_final_h: float,
+    say: Callable[[str], None],
+    judge: Judge | None,
+) -> Tuned:
     """The finalists on more training worlds, the best of them on validation worlds."""
     means = state["means"]
     ahead = [row for _, row in sorted(state["tries"])]
@@ -161,14 +175,16 @@ def _chosen(problem: Problem, plan: Plan, state: dict[str, Any], a_final_h: floa
     seeds = range(plan.final_seeds)
     scores = np.concatenate(
         [
-            losses(problem, finalists, [maker(s, "train", 1000 + seed) for s in plan.seasons for seed in seeds])
+            losses(problem, finalists, [maker(s, "train", 1000 + seed) for s in plan.seasons for seed in seeds], judge)
             for maker in plan.worlds
         ],
         axis=1,
     ).mean(axis=1)
     order = [0, *[int(i) for i in scores.argsort(kind="stable") if i != 0][:3]]
     chosen_on = [
-        judged(problem, finalists[order], [maker(s, "validation", seed) for s in plan.seasons for seed in seeds])
+        (judge or judged)(
+            problem, finalists[order], [maker(s, "validation", seed) for s in plan.seasons for seed in seeds]
+        )
         for maker in plan.worlds
     ]
     validated = np.concatenate(chosen_on, axis=1).mean(axis=1)
