@@ -16,6 +16,7 @@ import typer
 
 from cmkd_ros import __version__
 from cmkd_ros.cli import bag, tune
+from cmkd_ros.cli.world import world_app
 from cmkd_ros.contract.errors import CmkdError, ConfigurationError
 
 FAILED, MISUSED, NO_FARM, NEVER_DECIDED = 1, 2, 3, 4
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 site_app = typer.Typer(help="Site files.", no_args_is_help=True)
 app.add_typer(site_app, name="site")
+app.add_typer(world_app, name="world")
 bag.register(app)
 tune.register(app)
 
@@ -52,6 +54,10 @@ def up(
     composed: Annotated[bool | None, typer.Option(help="All farm nodes in one process; default: on a Pi.")] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated world.", min=0)] = 1,
     start: Annotated[str, typer.Option(help="First moment of the simulated world, ISO 8601.")] = "",
+    weather: Annotated[
+        str, typer.Option(help="Measured weather for the simulated world: a CSV as docs/world.md says.")
+    ] = "",
+    prices: Annotated[str, typer.Option(help="Prices and carbon: a CSV, read again when it changes.")] = "",
     trigger: Annotated[str, typer.Option(help="What starts a decision: timer or frame.")] = "timer",
     record: Annotated[str, typer.Option(help="Folder for bags; default: nothing is recorded.")] = "",
     record_raw: Annotated[str, typer.Option(help="Raw topics to record too, with commas between, or all.")] = "",
@@ -71,11 +77,12 @@ def up(
         "start": start,
         "trigger": trigger,
         "modbus_port": modbus_port,
-        "record": str(Path(record).resolve()) if record else "",
+        "weather_file": _absolute(weather),
+        "market_file": _absolute(prices),
+        "record": _absolute(record),
         "record_raw": record_raw,
+        "policy_module": _absolute(policy_module),
     }
-    if policy_module:
-        options["policy_module"] = str(Path(policy_module).resolve())
     decided = run_farm(FarmOptions(**options), sim, composed, duration, namespace, log_level)
     raise typer.Exit(0 if decided else NEVER_DECIDED)
 
@@ -185,6 +192,11 @@ def demo_student(
 def version() -> None:
     """The package's version."""
     print(__version__)
+
+
+def _absolute(path: str) -> str:
+    """A file's name for processes that may run elsewhere; nothing stays nothing."""
+    return str(Path(path).resolve()) if path else ""
 
 
 def _prepare() -> None:
