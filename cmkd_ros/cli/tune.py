@@ -48,7 +48,8 @@ def tune(
         worlds.append(tuned.measured_worlds(farm, farm.name, Path(data), values))
     if controller == "rules":
         begin = load_settings(start) if start else tuned.BEGIN
-        problem = tuned.rules_problem(values.lettuce_eur_per_kg, start=begin)
+        searched = tuned.SEARCHED | (tuned.DAYLIT if farm.greenhouse.daylit_transmission > 0.0 else {})
+        problem = tuned.rules_problem(values.lettuce_eur_per_kg, begin, searched)
     elif controller == "constant":
         problem = tuned.constant_problem(farm, constant.load_actions(start) if start else constant.DEFAULT)
     else:

@@ -61,18 +61,18 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a search is made. Each of `worlds` makes scenarios that can run in one batch."""
+    """How a search is made. Each of `worlds` makes scenarios that can run in one batch; generations take them in turn."""
 
     worlds: Sequence[WorldMaker]
     budget_h: float
     seed: int = 1
-    tries: int = 20  # a generation
-    seeds_each: int = 1  # a season, world and generation
+    tries: int = 16  # a generation
+    seeds_each: int = 1  # a season and generation
     pool: int = 24  # different seeds a season and world in training
     finalists: int = 8
     final_seeds: int = 6  # a season and world
     seasons: tuple[str, ...] = tuple(SEASONS)
-    sigma: float = 0.2  # of the ranges, at first
+    sigma: float = 0.15  # of the ranges, at first
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def tune(
     state = _begun(problem, plan, path, say)
     episode_h = plan.worlds[0](plan.seasons[0], "train", 0).hours
     a_final_h = plan.finalists * plan.final_seeds * len(plan.seasons) * len(plan.worlds) * episode_h
-    a_generation_h = plan.tries * plan.seeds_each * len(plan.seasons) * len(plan.worlds) * episode_h
+    a_generation_h = plan.tries * plan.seeds_each * len(plan.seasons) * episode_h
     if plan.budget_h < a_generation_h + a_final_h:
         raise ConfigurationError(
             "tuning",
@@ -128,13 +128,8 @@ def tune(
     while state["hours"] + a_generation_h + a_final_h <= plan.budget_h:
         evolution = Evolution.restored(state["evolution"])
         tries = evolution.ask()
-        found = np.concatenate(
-            [
-                losses(problem, problem.values(tries), _worlds(plan, maker, "train", evolution.generation), judge)
-                for maker in plan.worlds
-            ],
-            axis=1,
-        )
+        maker = plan.worlds[evolution.generation % len(plan.worlds)]
+        found = losses(problem, problem.values(tries), _worlds(plan, maker, "train", evolution.generation), judge)
         mean = found.mean(axis=1)
         best = int(mean.argmin())
         after = evolution.tell(tries, mean)

@@ -13,7 +13,7 @@ from cmkd_ros.evaluation.crowd import Crowd
 from cmkd_ros.evaluation.episode import run
 from cmkd_ros.evaluation.evolution import Evolution
 from cmkd_ros.evaluation.scenario import synthetic
-from cmkd_ros.evaluation.tuned import BEGIN, TUNED, constant_problem, rules_problem, synthetic_worlds
+from cmkd_ros.evaluation.tuned import BEGIN, DAYLIT, SEARCHED, constant_problem, rules_problem, synthetic_worlds
 from cmkd_ros.evaluation.tuning import Plan, losses, tune
 from cmkd_ros.policy.constant import DEFAULT
 from cmkd_ros.policy.objective import Values
@@ -166,8 +166,8 @@ def test_evolution_goes_on_from_json_to_the_bit():
         assert search.saved() == twin.saved()
 
 
-def test_every_tuned_name_is_a_setting_and_a_start_within_its_range():
-    names = {field.name for field in dataclasses.fields(RuleSettings)}
-    assert set(TUNED) <= names and len(set(TUNED)) == len(TUNED)
-    shares = rules_problem(1.0, start=BEGIN).shares(rules_problem(1.0, start=BEGIN).start)
-    assert ((shares >= 0.0) & (shares <= 1.0)).all()
+def test_what_is_searched_lies_within_what_is_allowed_and_so_does_the_start():
+    allowed = {field.name: field.metadata for field in dataclasses.fields(RuleSettings)}
+    for name, (low, high) in (SEARCHED | DAYLIT).items():
+        assert allowed[name]["low"] <= low < high <= allowed[name]["high"]
+        assert low <= getattr(BEGIN, name) <= high
