@@ -167,7 +167,7 @@ def by_cause(total: Array, first: Mapping[str, Array], last: Mapping[str, Array]
     """Each cause's share of the gain sum(total), and `together` for what no single cause has.
 
     `total` (N,) is the gain of all causes at once; `first[cause]` (N,) that of this cause alone, the others as before
-    it; `last[cause]` (N,) what is lost when this cause alone goes back. A cause is given the mean of the two, which is its
+    it; `last[cause]` (N,) what is lost when this cause alone goes back. A cause is given the mean of the two, its
     Shapley value wherever causes meet in pairs only; what then is missing to the whole is owed to three or more.
     """
     single = {cause: 0.5 * (np.asarray(first[cause]) + np.asarray(last[cause])) for cause in first}
