@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judged runs and what is shown of them: the simulated farm under a policy behind the safety envelope, and pictures."""
+"""Judged runs: every controller on the same episodes, behind the same envelope, measured by the same objective.
+
+`scenario` says what is run (site, weather, prices, seed), `batch` makes once what no controller changes, `windows`
+what a controller may see, `loops` are the fast loops under all of them, `episode` runs; the rest compares and shows.
+"""

@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cmkd_ros.physics.choose import numbers
+
 
 def saturation_vapour_pressure_kpa(temperature_celsius: ArrayLike) -> NDArray[np.float64]:
     """Saturation vapour pressure over water [kPa] at `temperature_celsius`, any shape; NaN stays NaN.
@@ -13,7 +15,7 @@ def saturation_vapour_pressure_kpa(temperature_celsius: ArrayLike) -> NDArray[np
     Tetens' equation with the constants of Allen, R. G., Pereira, L. S., Raes, D., Smith, M. (1998), Crop
     evapotranspiration, FAO Irrigation and Drainage Paper 56, equation 11. Meant for -40 to 80 degC.
     """
-    temperature = np.asarray(temperature_celsius, dtype=np.float64)
+    temperature = numbers(temperature_celsius)
     return 0.6108 * np.exp(17.27 * temperature / (temperature + 237.3))
 
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cmkd_ros.physics.choose import between, either, larger, smaller
 
 Array = NDArray[np.float64]
 
@@ -64,15 +67,15 @@ def half_cycle(depth: Array) -> Array:
     Below 30 % of depth in proportion to depth: there the equation's wear for what passes through is lowest, and its
     rise towards shallower cycles (a square root) is no measurement and would punish every ripple.
     """
-    return 0.5 * np.minimum(depth / _GENTLE, 1.0) / (_DEPTH[0] * np.maximum(depth, _GENTLE) ** _DEPTH[1] + _DEPTH[2])
+    return 0.5 * smaller(depth / _GENTLE, 1.0) / (_DEPTH[0] * np.power(larger(depth, _GENTLE), _DEPTH[1]) + _DEPTH[2])
 
 
 def limits(pack: Pack, charge: Charge, hours: float) -> tuple[Array, Array]:
     """(lowest, highest) power that the battery keeps up for `hours`, kW. It fades out from 5 K below its limit on."""
     eta = pack.one_way_efficiency
-    able = np.minimum(np.maximum((pack.max_celsius - charge.celsius) / 5.0, 0.0), 1.0) * pack.power_kw
-    room = np.maximum(pack.capacity_kwh * remaining(charge.wear) - charge.stored_kwh, 0.0)
-    return -np.minimum(able, charge.stored_kwh * (eta / hours)), np.minimum(able, room / (eta * hours))
+    able = between((pack.max_celsius - charge.celsius) / 5.0, 0.0, 1.0) * pack.power_kw
+    room = larger(pack.capacity_kwh * remaining(charge.wear) - charge.stored_kwh, 0.0)
+    return -smaller(able, charge.stored_kwh * (eta / hours)), smaller(able, room / (eta * hours))
 
 
 def step(pack: Pack, charge: Charge, power_kw: Array, room_celsius: Array, hours: float) -> tuple[Charge, Array, Array]:
@@ -82,23 +85,23 @@ def step(pack: Pack, charge: Charge, power_kw: Array, room_celsius: Array, hours
     turning point on: rainflow counting without nesting, so a ripple cuts a deep cycle in two and wear is a low guess.
     """
     eta = pack.one_way_efficiency
-    leak = charge.stored_kwh * -np.expm1(-pack.self_discharge_per_h * hours)
-    into = np.where(power_kw > 0.0, power_kw * eta, power_kw / eta)
+    leak = charge.stored_kwh * -math.expm1(-pack.self_discharge_per_h * hours)
+    into = either(power_kw > 0.0, power_kw * eta, power_kw / eta)
     if pack.gasses is not None:
         low, high = (share * pack.capacity_kwh for share in pack.gasses)
-        kept = np.minimum(np.maximum((high - charge.stored_kwh) / (high - low), 0.0), 1.0)
-        into = np.where(into > 0.0, into * kept, into)
-    stored = np.maximum(charge.stored_kwh - leak + hours * into, 0.0)
+        kept = between((high - charge.stored_kwh) / (high - low), 0.0, 1.0)
+        into = either(into > 0.0, into * kept, into)
+    stored = larger(charge.stored_kwh - leak + hours * into, 0.0)
     losses = power_kw - (stored - charge.stored_kwh) / hours
 
     capacity = HEAT_KWH_PER_KWH_K * pack.capacity_kwh
     cooling = COOLING_KW_PER_KWH_K * pack.capacity_kwh
     gap = room_celsius + losses / cooling - charge.celsius
-    celsius = charge.celsius - gap * np.expm1(-cooling / capacity * hours)
+    celsius = charge.celsius - gap * math.expm1(-cooling / capacity * hours)
     to_room = losses - (celsius - charge.celsius) * (capacity / hours)
 
     before, after = charge.stored_kwh / pack.capacity_kwh, stored / pack.capacity_kwh
-    turned = np.where((after - before) * (before - charge.turned) < 0.0, before, charge.turned)
+    turned = either((after - before) * (before - charge.turned) < 0.0, before, charge.turned)
     kelvin = 273.15 + charge.celsius
     warm = np.exp(_HEAT * (charge.celsius - _MIDDLE_CELSIUS) * (273.15 + _MIDDLE_CELSIUS) / kelvin)
     deeper = half_cycle(np.abs(after - turned)) - half_cycle(np.abs(before - turned))

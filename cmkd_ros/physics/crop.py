@@ -10,12 +10,14 @@ so carbon is conserved: 0.4 g of it in each gram.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.physics.air import saturation_vapour_pressure_kpa
+from cmkd_ros.physics.choose import between, either, larger, smaller
 
 Array = NDArray[np.float64]
 
@@ -77,8 +79,8 @@ def development(air_celsius: Array) -> Array:
     temperature), 25 degC and 38 degC; it takes the place of Van Henten's Q10 of 1.6, to which it is close at 15-20.
     """
     low, best, high = 3.5, 25.0, 38.0
-    within = np.minimum(np.maximum(air_celsius, low), high)
-    return (high - within) / (high - best) * ((within - low) / (best - low)) ** ((best - low) / (high - best))
+    within = between(air_celsius, low, high)
+    return (high - within) / (high - best) * np.power((within - low) / (best - low), (best - low) / (high - best))
 
 
 _AT_20 = float(development(np.array(20.0)))
@@ -91,15 +93,15 @@ def photosynthesis(light: Array, air_celsius: Array, co2_ppm: Array, leaf_area: 
     meet in a non-rectangular hyperbola (Thornley, J. H. M. (1976), Mathematical Models in Plant Physiology).
     """
     doubling = np.exp2((air_celsius - 20.0) / 10.0)
-    surplus = np.maximum(co2_ppm - 40.0 * doubling, 0.0)
-    carboxylation = np.maximum((-1.32e-5 * air_celsius + 5.94e-4) * air_celsius - 2.64e-3, 1e-5)
+    surplus = larger(co2_ppm - 40.0 * doubling, 0.0)
+    carboxylation = larger((-1.32e-5 * air_celsius + 5.94e-4) * air_celsius - 2.64e-3, 1e-5)
     conductance = 1.0 / (1.0 / p.boundary_m_per_s + 1.0 / p.stomatal_m_per_s + 1.0 / carboxylation)
     by_light = p.quantum_yield * 44e-6 * light * surplus / (surplus + 120.0 * doubling)
     by_co2 = CO2_G_PER_M3_PPM * conductance * surplus
     both = by_light + by_co2
     # The smaller root, in the form that is exact for curvature 0 as well.
-    root = np.sqrt(np.maximum(both * both - 4.0 * p.curvature * by_light * by_co2, 0.0))
-    rate = 2.0 * by_light * by_co2 / np.maximum(both + root, 1e-12)
+    root = np.sqrt(larger(both * both - 4.0 * p.curvature * by_light * by_co2, 0.0))
+    rate = 2.0 * by_light * by_co2 / larger(both + root, 1e-12)
     return rate * (1.0 - np.exp(-p.extinction * leaf_area))
 
 
@@ -127,9 +129,10 @@ def grow(
     mass = crop.reserve + crop.structure
     share = crop.reserve / mass
     pace = development(air_celsius)
-    full = (share / 0.38) ** 2
+    full = share / 0.38
     full = full * full
-    rest = 1.0 - 0.3 * np.minimum(np.maximum((crop.awake_h - 20.0) / 6.0, 0.0), 1.0)
+    full = full * full
+    rest = 1.0 - 0.3 * between((crop.awake_h - 20.0) / 6.0, 0.0, 1.0)
     gross = photosynthesis(light, air_celsius, co2_ppm, crop.leaf_area, p)
     gross = gross * (rest * watered / (1.0 + full * full) * (1.0 - 0.3 * crop.tipburn))
 
@@ -139,17 +142,17 @@ def grow(
     respired = respired + growth * (1.0 / p.yield_of_growth - 1.0)
     uptake = gross - respired / CH2O_PER_CO2
 
-    kept = np.exp(-removal_per_s * seconds)
+    kept = math.exp(-removal_per_s * seconds)
     reserve = crop.reserve + seconds * (CH2O_PER_CO2 * uptake - growth)
     structure = crop.structure + seconds * growth
     leaf_area = crop.leaf_area + seconds * p.leaf_m2_per_g * pace * growth
 
     hours = seconds / 3600.0
     lit = light > DARK_UMOL
-    awake = np.where(lit, np.minimum(crop.awake_h + hours, 30.0), crop.awake_h * np.exp(-hours / 1.5))
+    awake = either(lit, smaller(crop.awake_h + hours, 30.0), crop.awake_h * math.exp(-hours / 1.5))
     # 24 g/m2 a day of new structure are safe in ordinary air after a night, half of them at no rest and no deficit.
-    safe = 1.4e-4 + 1.4e-4 * np.minimum(deficit_kpa, 1.0) * np.minimum(np.maximum(2.0 - crop.awake_h / 14.0, 0.0), 1.0)
-    burning = np.maximum(growth / safe - 1.0, 0.0) / (5.0 * 86_400.0)
+    safe = 1.4e-4 + 1.4e-4 * smaller(deficit_kpa, 1.0) * between(2.0 - crop.awake_h / 14.0, 0.0, 1.0)
+    burning = larger(growth / safe - 1.0, 0.0) / (5.0 * 86_400.0)
     tipburn = 1.0 - (1.0 - crop.tipburn * kept) * np.exp(-burning * seconds)
     after = Crop(reserve * kept, structure * kept, leaf_area * kept, awake, tipburn)
     fresh = growth * (0.5 * p.fresh_per_structure * (1.0 + pace / _AT_20))
@@ -168,10 +171,10 @@ def transpiration(
     fitted to the transpiration measured over a closed canopy of the AGC 2022 (test/physics/test_crop_fit.py).
     1.2 kJ/m3/K of air, 0.0665 kPa/K of psychrometric constant, 0.68 kWh/kg of latent heat.
     """
-    leaves = np.minimum(np.maximum(leaf_area, 0.05), 2.0)
+    leaves = between(leaf_area, 0.05, 2.0)
     kelvin = air_celsius + 237.3
     slope = saturation_vapour_pressure_kpa(air_celsius) * 4098.0 / (kelvin * kelvin)  # kPa/K
-    stomata = 60.0 * (1500.0 + light) / ((200.0 + light) * np.maximum(watered, 0.02))
+    stomata = 60.0 * (1500.0 + light) / ((200.0 + light) * larger(watered, 0.02))
     resisted = 0.68 * (slope + 0.0665 + 0.000665 * stomata)
     by_deficit = 0.012 * leaves / resisted
     return slope * absorbed_kw * (1.0 - np.exp(-0.9 * leaf_area)) / resisted + by_deficit * deficit_kpa, by_deficit

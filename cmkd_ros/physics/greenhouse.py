@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.physics import heatpump
+from cmkd_ros.physics.choose import anywhere, between, either, larger, smaller
 from cmkd_ros.physics.crop import CO2_G_PER_M3_PPM
 
 Array = NDArray[np.float64]
@@ -110,10 +111,10 @@ def burner(clock_s: Array, valve: Array, seconds: float) -> tuple[Array, Array, 
     wants = valve > 0.02
     runs = clock_s > 0.0
     goes_on = wants | (clock_s < BURNER_MIN_RUN_S)
-    after = np.where(runs, np.where(goes_on, clock_s + seconds, -seconds), np.where(wants, seconds, clock_s - seconds))
-    after = np.minimum(np.maximum(after, -86_400.0), 86_400.0)
-    burns = after > np.maximum(BURNER_START_S, 1.5 * seconds)
-    return after, np.where(burns, valve, 0.0), np.where(burns, np.maximum(valve, BURNER_LOW), 0.0)
+    after = either(runs, either(goes_on, clock_s + seconds, -seconds), either(wants, seconds, clock_s - seconds))
+    after = between(after, -86_400.0, 86_400.0)
+    burns = after > max(BURNER_START_S, 1.5 * seconds)
+    return after, either(burns, valve, 0.0), either(burns, larger(valve, BURNER_LOW), 0.0)
 
 
 def step(room: Room, air: Air, load: Load, seconds: float, powered: Array | float = 1.0) -> tuple[Air, Flows]:
@@ -130,28 +131,26 @@ def step(room: Room, air: Air, load: Load, seconds: float, powered: Array | floa
     share = heatpump.load(running, too_warm, humidity)
     electric = share * room.heatpump_kw_per_m2
     heats = running == heatpump.HEATS
-    cold = np.where(heats, load.outdoor_celsius, air.celsius)
+    cold = either(heats, load.outdoor_celsius, air.celsius)
     # Drying throws its heat back into the room, so it lifts from the coil to the room only.
-    hot = np.where(running == heatpump.COOLS, load.outdoor_celsius, air.celsius)
+    hot = either(running == heatpump.COOLS, load.outdoor_celsius, air.celsius)
     performance = heatpump.performance(cold, hot)
-    taken = np.where(heats, 0.0, (performance - 1.0) * electric)  # at the coil
+    taken = either(heats, 0.0, (performance - 1.0) * electric)  # at the coil
 
     # Vents open for heat and damp where the air outside is cooler or drier, and then blow the CO2 out.
-    open_warm = np.where(load.outdoor_celsius < air.celsius, 0.5 * (too_warm - 1.5), 0.0)
-    open_damp = np.where(load.outdoor_vapour < air.vapour, (humidity - 88.0) / 7.0, 0.0)
-    opening = np.minimum(np.maximum(np.maximum(open_warm, open_damp), 0.0), 1.0)
+    open_warm = either(load.outdoor_celsius < air.celsius, 0.5 * (too_warm - 1.5), 0.0)
+    open_damp = either(load.outdoor_vapour < air.vapour, (humidity - 88.0) / 7.0, 0.0)
+    opening = between(larger(open_warm, open_damp), 0.0, 1.0)
     changes = room.leakage_per_h + room.vent_per_h * opening + 1e-4  # per h; no room is tight
 
     # Vapour, g/m3
     coil = saturated(air.celsius - COIL_K * share)
-    coil_rate = np.where(running > 0.0, COIL_PER_M * share, 0.0)  # m/h
+    coil_rate = either(running > 0.0, COIL_PER_M * share, 0.0)  # m/h
     most = 0.7 * taken / LATENT_KWH_PER_G  # a coil that wets cools less; g/m2/h
-    coil_rate = np.minimum(coil_rate, most / np.maximum(air.vapour - coil, 0.1))
-    coil_rate = np.where(air.vapour > coil, coil_rate, 0.0)
-    wall = saturated(
-        air.celsius - np.minimum(room.loss_kw_per_m2_k / 0.008, 0.8) * (air.celsius - load.outdoor_celsius)
-    )
-    wall_rate = np.where(air.vapour > wall, WALL_M_PER_H, 0.0)
+    coil_rate = smaller(coil_rate, most / larger(air.vapour - coil, 0.1))
+    coil_rate = either(air.vapour > coil, coil_rate, 0.0)
+    wall = saturated(air.celsius - min(room.loss_kw_per_m2_k / 0.008, 0.8) * (air.celsius - load.outdoor_celsius))
+    wall_rate = either(air.vapour > wall, WALL_M_PER_H, 0.0)
     by_vapour = load.transpired_by_kpa * (air.celsius + 273.15) / 2166.9  # m/h
     rate = (by_vapour + coil_rate + wall_rate) / height + changes
     source = load.transpired + by_vapour * air.vapour + coil_rate * coil + wall_rate * wall
@@ -160,8 +159,8 @@ def step(room: Room, air: Air, load: Load, seconds: float, powered: Array | floa
     transpired = load.transpired - by_vapour * (vapour_mean - air.vapour)
     dried, condensed = coil_rate * (vapour_mean - coil), wall_rate * (vapour_mean - wall)
     # Air that dries within the step takes no water back from a surface that was wet at its beginning.
-    vapour = vapour + (np.minimum(dried, 0.0) + np.minimum(condensed, 0.0)) * (hours / height)
-    dried, condensed = np.maximum(dried, 0.0), np.maximum(condensed, 0.0)
+    vapour = vapour + (smaller(dried, 0.0) + smaller(condensed, 0.0)) * (hours / height)
+    dried, condensed = larger(dried, 0.0), larger(condensed, 0.0)
     vented = changes * height * (vapour_mean - load.outdoor_vapour)
 
     # CO2, ppm
@@ -172,7 +171,7 @@ def step(room: Room, air: Air, load: Load, seconds: float, powered: Array | floa
     co2, co2_mean = _relax(air.co2_ppm, co2_rest, changes * hours)
 
     # Heat: air and leaves, then what they pass on to the slow mass
-    pumped = np.where(heats, performance * electric, np.where(running == heatpump.DRIES, electric, -taken))
+    pumped = either(heats, performance * electric, either(running == heatpump.DRIES, electric, -taken))
     burner_heat = BURNER_ROOM_HEAT * BURNER_KWH_PER_G * dosed
     capacity = AIR_KWH_PER_M3_K * height + LEAVES_KWH_PER_M2_K
     lossy = room.loss_kw_per_m2_k + AIR_KWH_PER_M3_K * height * changes
@@ -184,11 +183,11 @@ def step(room: Room, air: Air, load: Load, seconds: float, powered: Array | floa
     mass = air.mass_celsius + hours * MASS_KW_PER_M2_K / MASS_KWH_PER_M2_K * (celsius_mean - air.mass_celsius)
 
     # What the cooler air cannot hold falls out as mist and warms it; once more, for the warmth makes room.
-    excess = np.maximum(vapour - saturated(celsius), 0.0)
-    if excess.any():
+    excess = larger(vapour - saturated(celsius), 0.0)
+    if anywhere(excess):
         excess = excess * 0.5
         celsius = celsius + excess * height * LATENT_KWH_PER_G / capacity
-        again = np.maximum(vapour - excess - saturated(celsius), 0.0)
+        again = larger(vapour - excess - saturated(celsius), 0.0)
         celsius = celsius + again * height * LATENT_KWH_PER_G / capacity
         excess = excess + again
         vapour = vapour - excess

@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cmkd_ros.physics.choose import between, either, larger, smaller
+
 Array = NDArray[np.float64]
 
 HEATS, OFF, COOLS, DRIES = -1.0, 0.0, 1.0, 2.0
@@ -23,7 +25,7 @@ def performance(from_celsius: Array, to_celsius: Array) -> Array:
     gives 3.0 and 3.8 for water of 35 degC. Cooling per electricity is one less: the work ends up outside too.
     """
     hot = to_celsius + (273.15 + _APPROACH_K)
-    lift = np.maximum(to_celsius - from_celsius + 2.0 * _APPROACH_K, _SMALLEST_LIFT_K)
+    lift = larger(to_celsius - from_celsius + 2.0 * _APPROACH_K, _SMALLEST_LIFT_K)
     return _OF_CARNOT * hot / lift
 
 
@@ -42,22 +44,22 @@ def mode(
     `min_on_s`; what stands, stands `min_off_s`; heat pump and chiller turn round only through a pause.
     """
     cold = (now == COOLS) | (now == DRIES)
-    wanted = np.where(humidity_percent > np.where(now == DRIES, 80.0, 85.0), DRIES, OFF)
-    wanted = np.where(too_warm < np.where(now == HEATS, 0.2, -0.7), HEATS, wanted)
-    wanted = np.where(too_warm > np.where(now == COOLS, -0.2, 0.5), COOLS, wanted)
+    wanted = either(humidity_percent > either(now == DRIES, 80.0, 85.0), DRIES, OFF)
+    wanted = either(too_warm < either(now == HEATS, 0.2, -0.7), HEATS, wanted)
+    wanted = either(too_warm > either(now == COOLS, -0.2, 0.5), COOLS, wanted)
     runs = now != OFF
     # Between cooling and drying only a valve moves; every other change of a running compressor stops it first.
-    wanted = np.where(runs & (wanted != OFF) & (cold != (wanted > OFF)), OFF, wanted)
-    held = since_s < np.where(runs, min_on_s, min_off_s)
+    wanted = either(runs & (wanted != OFF) & (cold != (wanted > OFF)), OFF, wanted)
+    held = since_s < either(runs, min_on_s, min_off_s)
     stays = held & (~runs | (wanted == OFF))
-    then = np.where(stays, now, wanted)
+    then = either(stays, now, wanted)
     turned = (then != OFF) != runs
-    return then, np.where(turned, seconds, np.minimum(since_s + seconds, 86_400.0))
+    return then, either(turned, seconds, smaller(since_s + seconds, 86_400.0))
 
 
 def load(running: Array, too_warm: Array, humidity_percent: Array) -> Array:
     """Share of full electrical power, 0 or 0.25..1: half of it more for each K, or 5 % for each % of humidity."""
-    need = 0.5 * too_warm * np.sign(running)
-    need = np.where(running > OFF, np.maximum(need, 0.05 * (humidity_percent - 82.0)), need)
-    need = np.minimum(np.maximum(need + LOWEST_LOAD, LOWEST_LOAD), 1.0)
-    return np.where(running == OFF, 0.0, need)
+    need = 0.5 * either(running < OFF, -too_warm, too_warm)
+    need = either(running > OFF, larger(need, 0.05 * (humidity_percent - 82.0)), need)
+    need = between(need + LOWEST_LOAD, LOWEST_LOAD, 1.0)
+    return either(running == OFF, 0.0, need)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmkd_ros.physics.air import saturation_vapour_pressure_kpa
+from cmkd_ros.physics.choose import anywhere, between, either, larger, numbers, smaller
 
 Array = NDArray[np.float64]
 
@@ -74,7 +75,7 @@ class OperatingPoint:
 def head_m(curve: Curve, x: Array, n: Array, wear: ArrayLike = 0.0) -> Array:
     """Head [m] without cavitation. Worn rings let water back: 8 % less at `wear` 1 (an estimate)."""
     a, b, c = curve.head_m
-    return (a * n * n + b * n * x + c * x * x) * (1.0 - 0.08 * np.asarray(wear))
+    return (a * n * n + b * n * x + c * x * x) * (1.0 - 0.08 * numbers(wear))
 
 
 def shaft_kw(curve: Curve, x: Array, n: Array) -> Array:
@@ -98,7 +99,7 @@ def efficiency(curve: Curve, x: Array, n: Array, wear: ArrayLike = 0.0) -> Array
     """Hydraulic over shaft power, 0 at a standstill."""
     power = shaft_kw(curve, x, n)
     hydraulic = KW_PER_M_M3_PER_H * x * curve.best_flow_m3_per_h * head_m(curve, x, n, wear)
-    return np.where(power > 0.0, np.maximum(hydraulic, 0.0) / np.where(power > 0.0, power, 1.0), 0.0)
+    return either(power > 0.0, larger(hydraulic, 0.0) / either(power > 0.0, power, 1.0), 0.0)
 
 
 def static_npsh_m(lift_m: Array, water_celsius: Array, altitude_m: float = 0.0) -> Array:
@@ -112,15 +113,15 @@ def static_npsh_m(lift_m: Array, water_celsius: Array, altitude_m: float = 0.0) 
 
 def head_drop(npsh_available: Array, npsh3: Array) -> Array:
     """Share of the head that cavitation takes, 0..1; 3 % where the two are equal: see `DROP_STEEPNESS`."""
-    ratio = np.maximum(npsh_available, 1e-9) / np.maximum(npsh3, 1e-9)
-    return np.clip(DROP_AT_NPSH3 * ratio**-DROP_STEEPNESS - DROP_FLOOR, 0.0, 1.0)
+    ratio = larger(npsh_available, 1e-9) / larger(npsh3, 1e-9)
+    return between(DROP_AT_NPSH3 * np.power(ratio, -DROP_STEEPNESS) - DROP_FLOOR, 0.0, 1.0)
 
 
 def operating_point(
     curve: Curve,
     n: Array,
     static_m: Array,
-    discharge_m: Array,
+    discharge_m: Array | float,
     suction_m: Array,
     npsh_still_m: Array,
     wear: ArrayLike = 0.0,
@@ -130,26 +131,26 @@ def operating_point(
     `discharge_m` and `suction_m` are the losses [m] at x = 1; `npsh_still_m` is `static_npsh_m`. Without cavitation the
     root is that of a quadratic; where cavitation takes head, a bracketing search between 0 and that root.
     """
-    kept = 1.0 - 0.08 * np.asarray(wear)
+    kept = 1.0 - 0.08 * numbers(wear)
     a, b, c = curve.head_m
     two, one, zero = kept * c - discharge_m - suction_m, kept * b * n, kept * a * n * n - static_m
-    x = np.where(zero > 0.0, (one + np.sqrt(np.maximum(one * one - 4.0 * two * zero, 0.0))) / (-2.0 * two), 0.0)
+    x = either(zero > 0.0, (one + np.sqrt(larger(one * one - 4.0 * two * zero, 0.0))) / (-2.0 * two), 0.0)
 
-    def margin(at: Array, index: NDArray[np.intp]) -> Array:
+    def margin(at: Array) -> Array:
         """Suction head left over that which gives the drop of head that the pipes ask for: 0 at the solution."""
-        speed, pipes = n[index], static_m[index] + (discharge_m[index] + suction_m[index]) * at * at
-        full = np.broadcast_to(kept, n.shape)[index] * (a * speed * speed + b * speed * at + c * at * at)
-        asked = np.clip(1.0 - pipes / full, 0.0, 1.0) + DROP_FLOOR
-        ratio = (DROP_AT_NPSH3 / asked) ** (1.0 / DROP_STEEPNESS)
-        return npsh_still_m[index] - suction_m[index] * at * at - npsh3_m(curve, at, speed) * ratio
+        pipes = static_m + (discharge_m + suction_m) * at * at
+        full = kept * (a * n * n + b * n * at + c * at * at)
+        asked = between(1.0 - pipes / larger(full, 1e-9), 0.0, 1.0) + DROP_FLOOR
+        ratio = np.power(DROP_AT_NPSH3 / asked, 1.0 / DROP_STEEPNESS)
+        return npsh_still_m - suction_m * at * at - npsh3_m(curve, at, n) * ratio
 
-    lossy = np.flatnonzero((x > 0.0) & (head_drop(npsh_still_m - suction_m * x * x, npsh3_m(curve, x, n)) > 0.0))
-    if lossy.size:
-        x[lossy] = _root(margin, lossy, x[lossy])
+    lossy = (x > 0.0) & (head_drop(npsh_still_m - suction_m * x * x, npsh3_m(curve, x, n)) > 0.0)
+    if anywhere(lossy):
+        x = either(lossy, _root(margin, x, lossy), x)
     available = npsh_still_m - suction_m * x * x
     three, inception = npsh3_m(curve, x, n), npshi_m(curve, x, n)
-    drop = np.where(x > 0.0, head_drop(available, three), 0.0)
-    cavitation = np.clip((inception - available) / np.maximum(inception - three, 1e-9), 0.0, 1.0)
+    drop = either(x > 0.0, head_drop(available, three), 0.0)
+    cavitation = between((inception - available) / larger(inception - three, 1e-9), 0.0, 1.0)
     return OperatingPoint(
         x,
         head_m(curve, x, n, wear) * (1.0 - drop),
@@ -157,7 +158,7 @@ def operating_point(
         available,
         three,
         inception,
-        np.where(x > 0.0, cavitation, 0.0),
+        either(x > 0.0, cavitation, 0.0),
     )
 
 
@@ -167,8 +168,9 @@ def erosion(cavitation: Array, npsh_available: Array, npshi: Array) -> Array:
     The cavity grows from inception on while the pressure that closes it falls, so the worst lies between inception and
     the loss of head: see `EROSION_BY_LENGTH`.
     """
-    pressure = np.clip(npsh_available / np.maximum(npshi, 1e-9), 0.0, 1.0)
-    return np.minimum(22.0 * cavitation**EROSION_BY_LENGTH * pressure**EROSION_BY_PRESSURE, 1.0)
+    pressure = between(npsh_available / larger(npshi, 1e-9), 0.0, 1.0)
+    eaten = 22.0 * np.power(cavitation, EROSION_BY_LENGTH) * np.power(pressure, EROSION_BY_PRESSURE)
+    return smaller(eaten, 1.0)
 
 
 # Losses of a two-pole motor of efficiency class IE3 at 0.75 kW (80.7 %, IEC 60034-30-1), split so that the best load is
@@ -195,34 +197,37 @@ def current_share(shaft: Array, n: Array) -> Array:
 
 def _per_speed(value: Array, n: Array) -> Array:
     """At rest both are 0, and so is what comes out."""
-    return np.asarray(value / np.maximum(n, 1e-9))
+    return value / larger(n, 1e-9)
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
     """Horner's scheme, lowest order first: numpy's own takes several times as long on few farms."""
-    value = np.full_like(x, coefficients[-1])
-    for coefficient in coefficients[-2::-1]:
+    value = coefficients[-1] * x + coefficients[-2]
+    for coefficient in coefficients[-3::-1]:
         value = value * x + coefficient
     return value
 
 
-def _root(f: Callable[[Array, NDArray[np.intp]], Array], index: NDArray[np.intp], high: Array) -> Array:
-    """Zero between 0 and `high` of a function that falls, by Ridders' method (1979), which keeps its bracket."""
-    low = np.zeros(len(high))
-    at_low, at_high, guess = f(low, index), f(high, index), high
-    none = at_low <= 0.0  # boils even without flow
-    at_low = np.where(none, 1.0, at_low)
+def _root(f: Callable[[Array], Array], high: Array, sought: NDArray[np.bool_]) -> Array:
+    """Zero between 0 and `high` of a function that falls, by Ridders' method (1979), which keeps its bracket.
+
+    Only where it is `sought`; elsewhere the value means nothing.
+    """
+    low = 0.0 * high
+    at_low, at_high, guess = f(low), f(high), high
+    exists = sought & (at_low > 0.0)  # else it boils even without flow
+    at_low, at_high = either(exists, at_low, 1.0), either(exists, at_high, -1.0)
     for _ in range(25):
         middle = 0.5 * (low + high)
-        at_middle = f(middle, index)
+        at_middle = f(middle)
         root = np.sqrt(at_middle * at_middle - at_low * at_high)
-        guess = middle + (middle - low) * at_middle / np.maximum(root, 1e-300)
-        at_guess = f(guess, index)
-        if np.abs(np.where(none, 0.0, at_guess)).max() < 1e-8:
+        guess = middle + (middle - low) * at_middle / larger(root, 1e-300)
+        at_guess = f(guess)
+        if not anywhere(exists & (abs(at_guess) >= 1e-8)):
             break
         for point, value in ((middle, at_middle), (guess, at_guess)):
             left = value > 0.0
-            low, at_low = np.where(left & (point > low), point, low), np.where(left & (point > low), value, at_low)
-            right = ~left & (point < high)
-            high, at_high = np.where(right, point, high), np.where(right, value, at_high)
-    return np.where(none, 0.0, guess)
+            higher, lower = left & (point > low), (value <= 0.0) & (point < high)
+            low, at_low = either(higher, point, low), either(higher, value, at_low)
+            high, at_high = either(lower, point, high), either(lower, value, at_high)
+    return either(exists, guess, 0.0)

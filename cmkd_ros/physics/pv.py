@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cmkd_ros.physics.choose import between, numbers
 from cmkd_ros.physics.sun import extraterrestrial_w_per_m2
 
 Array = NDArray[np.float64]
@@ -79,7 +80,7 @@ def glass(incidence: ArrayLike) -> Array:
 
 def cell_celsius(plane: ArrayLike, air_celsius: ArrayLike, wind_m_per_s: ArrayLike) -> Array:
     """Module temperature [degC]. Faiman, D. (2008), Progress in Photovoltaics 16(4), 307-315: 25 and 6.84 W/m2/K."""
-    return np.asarray(air_celsius) + np.asarray(plane) / (25.0 + 6.84 * np.asarray(wind_m_per_s, np.float64))
+    return numbers(air_celsius) + numbers(plane) / (25.0 + 6.84 * numbers(wind_m_per_s))
 
 
 def soiling_loss(dry_days: ArrayLike) -> Array:
@@ -95,10 +96,10 @@ def inverter_kw(dc_kw: ArrayLike, rated_kw: float) -> Array:
     """Power behind the inverter [kW]. Dobos, A. (2014), PVWatts version 5 manual, NREL/TP-6A20-62641; rated AC power
     `rated_kw`."""
     most = rated_kw / _NOMINAL_EFFICIENCY  # kW of direct current at rated power
-    share = np.asarray(dc_kw, np.float64) / most
+    share = numbers(dc_kw) / most
     # efficiency x share, written without the division by share
-    power = _NOMINAL_EFFICIENCY / 0.9637 * (-0.0162 * share**2 - 0.0059 * (share > 0.0) + 0.9858 * share)
-    return np.clip(power, 0.0, _NOMINAL_EFFICIENCY) * most
+    power = _NOMINAL_EFFICIENCY / 0.9637 * (-0.0162 * share * share - 0.0059 * (share > 0.0) + 0.9858 * share)
+    return between(power, 0.0, _NOMINAL_EFFICIENCY) * most
 
 
 def power_kw(peak_kw: float, plane: ArrayLike, air_celsius: ArrayLike, wind_m_per_s: ArrayLike) -> Array:
@@ -106,6 +107,6 @@ def power_kw(peak_kw: float, plane: ArrayLike, air_celsius: ArrayLike, wind_m_pe
 
     Heat after Faiman, -0.4 %/K, direct current losses of 5 %.
     """
-    light = np.asarray(plane, np.float64)
+    light = numbers(plane)
     hot = cell_celsius(light, air_celsius, wind_m_per_s) - 25.0
     return inverter_kw(peak_kw * WIRING * light / 1000.0 * (1.0 + TEMPERATURE_PER_K * hot), peak_kw)

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cmkd_ros.physics.choose import between, larger, smaller
 
 Array = NDArray[np.float64]
 
@@ -31,7 +34,7 @@ def water_stress(moisture_percent: Array) -> Array:
     Straight between wilting and the first stress: Feddes, Kowalik and Zaradny (1978), Simulation of field water use and
     crop yield, their alpha without the branch for too much water; growth in proportion to transpiration: de Wit (1958).
     """
-    return np.clip((moisture_percent - RESIDUAL_PERCENT) / (STRESSED_PERCENT - RESIDUAL_PERCENT), 0.0, 1.0)
+    return between((moisture_percent - RESIDUAL_PERCENT) / (STRESSED_PERCENT - RESIDUAL_PERCENT), 0.0, 1.0)
 
 
 def flows(moisture_percent: Array, given_percent: Array, asked_percent: Array, hours: float) -> Flows:
@@ -41,13 +44,13 @@ def flows(moisture_percent: Array, given_percent: Array, asked_percent: Array, h
     dw/dt = given - taken - (w - residue) / DRAIN_H; what is above saturation runs off at once. In equals out plus
     change, to the last digit.
     """
-    taken = np.minimum(asked_percent, np.maximum(moisture_percent, 0.0))
+    taken = smaller(asked_percent, larger(moisture_percent, 0.0))
     net = given_percent - taken
-    kept = np.exp(-hours / DRAIN_H)
+    kept = math.exp(-hours / DRAIN_H)
     above = moisture_percent - RESIDUAL_PERCENT
     drained = above * (1.0 - kept) + net * (1.0 - (1.0 - kept) * DRAIN_H / hours)
-    after = moisture_percent + net - np.maximum(drained, 0.0)
+    after = moisture_percent + net - larger(drained, 0.0)
     # It never drains below the residue, whatever the roots take.
-    after = np.maximum(after, np.minimum(moisture_percent + net, RESIDUAL_PERCENT))
-    after = np.minimum(after, SATURATED_PERCENT)
+    after = larger(after, smaller(moisture_percent + net, RESIDUAL_PERCENT))
+    after = smaller(after, SATURATED_PERCENT)
     return Flows(after, moisture_percent + net - after, taken)

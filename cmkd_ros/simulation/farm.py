@@ -94,7 +94,7 @@ class SimulatedFarm:
         self.devices.close()
 
     def advance(self, to_ns: int) -> None:
-        """Move the world to `to_ns` in whole steps of 1 s (0.35 ms each); a time in the past changes nothing."""
+        """Move the world to `to_ns` in steps of 1 s (0.5 ms, mostly weather); a time in the past changes nothing."""
         with self._moving:
             while self._state.time_ns[0] + STEP_NS <= to_ns:
                 wet = self._state.tank_m3[0] > TANK_DRY * self.world.tank_m3

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cmkd_ros.physics.choose import anywhere, either, larger, smaller
 from cmkd_ros.simulation.noise import hashed
 from cmkd_ros.site import Site
 
@@ -39,18 +41,18 @@ def outage(site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> 
 
 def most_discharge(site: Site, load_kw: Array, away: NDArray[np.bool_]) -> Array:
     """What a battery may give, kW: no more than the inverter carries, and the site and the export cap take."""
-    return np.minimum(load_kw + site.grid.export_limit_kw * (1.0 - away), site.grid.inverter_power_kw)
+    return smaller(load_kw + site.grid.export_limit_kw * (1.0 - away), site.grid.inverter_power_kw)
 
 
 def curtailed(site: Site, pv_kw: Array, load_kw: Array, battery_kw: Array, away: NDArray[np.bool_]) -> Array:
     """What remains of `pv_kw` behind the shared inverter and the export cap, which is 0 while the grid is away."""
-    return np.maximum(np.minimum(pv_kw, most_discharge(site, load_kw, away) + battery_kw), 0.0)
+    return larger(smaller(pv_kw, most_discharge(site, load_kw, away) + battery_kw), 0.0)
 
 
-def initial(farms: int, month: int) -> dict[str, Any]:
-    """Counters at zero."""
+def initial(month: NDArray[np.int64]) -> dict[str, Any]:
+    """Counters at zero, in the local months (B,)."""
     names = ("import_kwh", "export_kwh", "pv_kwh", "quarter_kwh", "peak_kw", "grid_mean_kw", "ramp_s", "lost_kwh")
-    return {**dict.fromkeys(names, np.zeros(farms)), "month": np.full(farms, month, np.int64)}
+    return {**dict.fromkeys(names, np.zeros(len(month))), "month": month}
 
 
 def counted(
@@ -62,14 +64,14 @@ def counted(
     `ramp_s` counts seconds in which power is further from its mean of the last minute than the site's limit.
     """
     energy = grid_kw * hours
-    imported = np.maximum(energy, 0.0)
+    imported = larger(energy, 0.0)
     quarter, peak, month = state.quarter_kwh + imported, state.peak_kw, state.month
     ended = time_ns // QUARTER_NS != state.time_ns // QUARTER_NS
-    if ended.any():
-        peak = np.where(ended, np.maximum(peak, quarter * 4.0), peak)
-        quarter = np.where(ended, 0.0, quarter)
-        now = np.array([site.local_time(int(t)).month for t in time_ns])
-        peak, month = np.where(now != month, 0.0, peak), now
+    if anywhere(ended):
+        peak = either(ended, larger(peak, quarter * 4.0), peak)
+        quarter = either(ended, 0.0, quarter)
+        now = months(site, time_ns)
+        peak, month = either(now != month, 0.0, peak), now
     counters = {
         "import_kwh": state.import_kwh + imported,
         "export_kwh": state.export_kwh + (imported - energy),
@@ -82,9 +84,16 @@ def counted(
     }
     if site.grid.ramp_limit_percent_per_min > 0.0:
         limit = site.grid.ramp_limit_percent_per_min / 100.0 * site.grid.import_limit_kw
-        counters["ramp_s"] = state.ramp_s + np.where(np.abs(grid_kw - state.grid_mean_kw) > limit, 3600.0 * hours, 0.0)
-        counters["grid_mean_kw"] = grid_kw + (state.grid_mean_kw - grid_kw) * np.exp(-60.0 * hours)
+        counters["ramp_s"] = state.ramp_s + either(np.abs(grid_kw - state.grid_mean_kw) > limit, 3600.0 * hours, 0.0)
+        counters["grid_mean_kw"] = grid_kw + (state.grid_mean_kw - grid_kw) * math.exp(-60.0 * hours)
     return counters
+
+
+def months(site: Site, time_ns: Any) -> Any:
+    """The local month, 1..12, (B,) int64 or an int."""
+    if isinstance(time_ns, np.ndarray):
+        return np.array([site.local_time(int(t)).month for t in time_ns], np.int64)
+    return site.local_time(int(time_ns)).month
 
 
 def bill_eur(

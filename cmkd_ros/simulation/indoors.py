@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cmkd_ros.physics import crop, greenhouse
 from cmkd_ros.physics.air import saturation_vapour_pressure_kpa
+from cmkd_ros.physics.choose import larger
 from cmkd_ros.physics.crop import ALL_AGES, Crop
 from cmkd_ros.physics.greenhouse import Air, Load, Room
 from cmkd_ros.physics.substrate import water_stress
@@ -80,7 +81,7 @@ class Indoors:
             absorbed = absorbed + SUN_ABSORBED * sun
             heat = heat + sun
 
-        deficit = np.maximum(
+        deficit = larger(
             saturation_vapour_pressure_kpa(state.air_celsius)
             - greenhouse.vapour_kpa(state.vapour_g_per_m3, state.air_celsius),
             0.0,

@@ -25,6 +25,18 @@ def hashed(*keys: ArrayLike) -> NDArray[np.float64]:
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+def ends(seed: int, channel: int, knot: int) -> tuple[np.float64, np.float64]:
+    """`hashed` at a knot and the next of one farm, which soon meets the same or the next ones."""
+    block, index = knot >> 6, knot & 63
+    values = _block(seed, channel, block)
+    return values[index], values[index + 1]
+
+
+@functools.lru_cache(maxsize=4096)
+def _block(seed: int, channel: int, block: int) -> NDArray[np.float64]:
+    return hashed(seed, channel, (block << 6) + np.arange(65))
+
+
 def smooth(
     seeds: NDArray[np.int64], channels: NDArray[np.int64], periods_s: NDArray[np.float64], time_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from cmkd_ros.site import Site
 PUBLISHED_HOUR = 13  # local time at which the next local day appears
 HOUR_NS = 3600 * NANOSECONDS
 _HOURS = 48  # from the running hour on: more than is ever published
-_SURCHARGE = 0.13  # EUR/kWh of tax and grid fee on the market's price
+SURCHARGE = 0.13  # EUR/kWh of tax and grid fee on the market's price
 # Market price relative to its daily mean, by local hour: night valley, morning peak, noon dent, evening peak.
 _SHAPE = np.array(
     [0.84, 0.79, 0.76, 0.75, 0.78, 0.88, 1.08, 1.26, 1.28, 1.12, 0.95, 0.86]
@@ -50,7 +50,7 @@ def carbon(site: Site, seed: int, day: datetime.date) -> NDArray[np.float64]:
 
 def local_hours(site: Site, day: datetime.date) -> NDArray[np.int64]:
     """The local hour of day of each hour of a local day: 0..23, one missing in spring, one twice in autumn."""
-    start, end = _midnight_ns(site, day), _midnight_ns(site, day + datetime.timedelta(days=1))
+    start, end = midnight_ns(site, day), midnight_ns(site, day + datetime.timedelta(days=1))
     return np.array([site.local_time(stamp).hour for stamp in range(start, end, HOUR_NS)], np.int64)
 
 
@@ -58,7 +58,7 @@ def published_until_ns(site: Site, now_ns: int) -> int:
     """The end of the last published local day: today, and from 13:00 local time on tomorrow."""
     now = site.local_time(now_ns)
     days = 2 if now.hour >= PUBLISHED_HOUR else 1
-    return _midnight_ns(site, now.date() + datetime.timedelta(days=days))
+    return midnight_ns(site, now.date() + datetime.timedelta(days=days))
 
 
 def market(site: Site, seed: int, now_ns: int) -> Market:
@@ -67,17 +67,18 @@ def market(site: Site, seed: int, now_ns: int) -> Market:
     known = published_until_ns(site, now_ns)
     price, intensity = np.full(_HOURS, np.nan), np.full(_HOURS, np.nan)
     day = site.local_time(start_ns).date()
-    while _midnight_ns(site, day) < known:
-        first = (_midnight_ns(site, day) - start_ns) // HOUR_NS
+    while midnight_ns(site, day) < known:
+        first = (midnight_ns(site, day) - start_ns) // HOUR_NS
         for values, hourly in ((price, day_ahead(site, seed, day)), (intensity, carbon(site, seed, day))):
             inside = slice(max(first, 0), max(min(first + len(hourly), _HOURS), 0))
             values[inside] = hourly[inside.start - first : inside.stop - first]
         day += datetime.timedelta(days=1)
     # An exporter gets the market's price less a fee, and never more than the site's contract says.
     feed_in = np.where(np.isnan(price), np.nan, np.clip(price - 0.01, -0.05, site.tariff.feed_in_price_eur_per_kwh))
-    return Market(now_ns, start_ns, 3600.0, price + _SURCHARGE, feed_in, intensity)
+    return Market(now_ns, start_ns, 3600.0, price + SURCHARGE, feed_in, intensity)
 
 
-def _midnight_ns(site: Site, day: datetime.date) -> int:
+def midnight_ns(site: Site, day: datetime.date) -> int:
+    """When the local `day` begins, UTC nanoseconds."""
     local = datetime.datetime.combine(day, datetime.time(), ZoneInfo(site.location.timezone))
     return int(local.timestamp()) * NANOSECONDS

@@ -7,15 +7,17 @@ causes, and the demo farm meters none: roots and algae before the strainer, a lo
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.physics import pump as physics
+from cmkd_ros.physics.choose import anywhere, between, either, larger, smaller
 from cmkd_ros.physics.pump import BC98, OperatingPoint, in_series
 from cmkd_ros.physics.substrate import flows
-from cmkd_ros.simulation.noise import hashed
+from cmkd_ros.simulation.noise import ends, hashed
 from cmkd_ros.site import Site
 
 if TYPE_CHECKING:
@@ -43,10 +45,13 @@ CURVE = in_series(BC98, 2)
 # 400 h of the worst cavitation, a dry seal 2 h, a start costs what 12 min do.
 LIFE_H, CAVITATION_LIFE_H, DRY_LIFE_H, STARTS = 20_000.0, 400.0, 2.0, 100_000.0
 
-# What comes by chance, and how long each draw counts. Debris, mains voltage with friction, and the load meter change
-# smoothly; the sector that the valves let it water, and whether another tap takes water from the sump, do not.
-_CHANNELS = np.array([40, 41, 42, 43, 44])
-_PERIODS_NS = np.array([9000, 10_800, 20, 1200, 5400]) * 1_000_000_000
+# What comes by chance: noise channel, how long each draw counts, and whether it changes smoothly. Debris, mains voltage
+# with friction, and the load meter do; the sector that the valves let it water, and whether another tap takes water
+# from the sump, do not.
+_CHANNELS = tuple(
+    (channel, period_s * 1_000_000_000, smooth)
+    for channel, period_s, smooth in ((40, 9000, 1), (41, 10_800, 1), (42, 20, 1), (43, 1200, 0), (44, 5400, 0))
+)
 _SECTORS = 0.7, 1.35  # back pressures
 _RINSED, _RINSE_PER_H, _RINSE_DOWN_TO = 0.06, 0.4, 0.2
 
@@ -72,7 +77,7 @@ class Irrigation:
         """A pump at rest, new to half worn; sump and substrate in ordinary shape."""
         zero = np.zeros(len(self.seeds))
         return {
-            **dict.fromkeys(("pump_speed", "pump_kw", "flow_m3_per_h", "cavitation", "pump_wear"), zero),
+            **dict.fromkeys(("pump_speed", "pump_kw", "flow_m3_per_h", "cavitation"), zero),
             **dict.fromkeys(("supplied_m3", "transpired_m3", "spilt_m3"), zero),
             "pump_wear": 0.5 * hashed(self.seeds, 47),
             "clogging": _debris(self._chance(time_ns)[0]),
@@ -90,8 +95,8 @@ class Irrigation:
             CURVE,
             speed,
             lift + OUTLET_ABOVE_M,
-            self._discharge_m * (np.zeros_like(speed) + back_pressure),
-            STRAINER_M * (1.0 + CLOGGED * state.clogging**2),
+            self._discharge_m * back_pressure,
+            STRAINER_M * (1.0 + CLOGGED * state.clogging * state.clogging),
             still,
             state.pump_wear,
         )
@@ -107,36 +112,38 @@ class Irrigation:
         pump, seconds = self.site.pump, 3600.0 * hours
         debris, slow, quick, sector, rinse = self._chance(time_ns)
         alive = state.pump_wear < 1.0
-        wanted = np.where((asked_percent >= pump.min_speed_percent) & alive, asked_percent, 0.0) / 100.0
-        change = np.clip(wanted - state.pump_speed, -DRIVE_DOWN_PER_S * seconds, DRIVE_UP_PER_S * seconds)
-        speed = np.where(alive, state.pump_speed + change, 0.0)
+        wanted = either((asked_percent >= pump.min_speed_percent) & alive, asked_percent / 100.0, 0.0)
+        change = between(wanted - state.pump_speed, -DRIVE_DOWN_PER_S * seconds, DRIVE_UP_PER_S * seconds)
+        speed = either(alive, state.pump_speed + change, 0.0)
         fields = {"pump_speed": speed, "pump_wear": state.pump_wear}
-        flow, power, cavitation = np.zeros((3, len(speed)))
-        if (speed > 0.0).any():
+        flow = power = cavitation = 0.0 * speed
+        turns = speed > 0.0
+        if anywhere(turns):
             level = state.tank_m3 / self.tank_m3
-            wet = np.minimum(np.maximum((level - AIR_ONLY) / (AIR_FROM - AIR_ONLY), 0.0), 1.0)
+            wet = between((level - AIR_ONLY) / (AIR_FROM - AIR_ONLY), 0.0, 1.0)
             least, most = _SECTORS
             point = self.operating_point(state, speed, least + (most - least) * sector)
             shaft = physics.shaft_kw(CURVE, point.x, speed) / self._shaft_kw * (1.0 - POWER_PER_DROP * point.head_drop)
-            shaft = wet * shaft + (1.0 - wet) * physics.DRY_SHAFT * speed**2
+            shaft = wet * shaft + (1.0 - wet) * physics.DRY_SHAFT * speed * speed
             # A meter of class 1, a mains that wanders: together they hide a few per cent.
             doubt = 1.0 + 0.03 * (slow - 0.5) + 0.02 * (quick - 0.5)
-            rising = np.clip(np.maximum(change, 0.0) / DRIVE_UP_PER_S / seconds, 0.0, 1.0)
-            before = np.minimum(state.pump_speed / np.maximum(speed, 1e-9), 1.0)
+            rising = between(change / (DRIVE_UP_PER_S * seconds), 0.0, 1.0)
+            before = smaller(state.pump_speed / larger(speed, 1e-9), 1.0)
             cubed = 0.25 * (1.0 + before) * (1.0 + before * before)
             power = (
                 pump.rated_power_kw * physics.electrical_share(shaft, speed) * doubt * (1.0 - rising * (1.0 - cubed))
             )
             flow = self.full_flow_m3_per_h * wet * point.x * (1.0 - 0.5 * rising * (1.0 - before))
-            flow = np.minimum(flow, state.tank_m3 / hours)
+            flow = smaller(flow, state.tank_m3 / hours)
             cavitation = wet * point.cavitation
-            worst = physics.erosion(cavitation, point.npsh_available_m, point.npshi_m) * speed**6
+            worst = physics.erosion(cavitation, point.npsh_available_m, point.npshi_m) * np.power(speed, 6.0)
             rate = speed / LIFE_H + worst / CAVITATION_LIFE_H + (1.0 - wet) * speed / DRY_LIFE_H
-            start = (speed > 0.0) & (state.pump_speed == 0.0)
-            wear = state.pump_wear + (hours * rate + start / STARTS) / self._strength
-            fields["pump_wear"] = np.minimum(wear, 1.0)
-        settled = np.exp(-hours / np.where(speed > 0.0, CLOG_H, CLEAR_H))
-        target = np.where(speed > 0.0, _debris(debris), 0.5 * _debris(debris))
+            start = turns & (state.pump_speed == 0.0)
+            strength = self._strength if isinstance(time_ns, np.ndarray) else self._strength[0]
+            wear = state.pump_wear + (hours * rate + start / STARTS) / strength
+            fields["pump_wear"] = smaller(wear, 1.0)
+        settled = either(turns, math.exp(-hours / CLOG_H), math.exp(-hours / CLEAR_H))
+        target = _debris(debris) * either(turns, 1.0, 0.5)
         fields |= {
             "pump_kw": power,
             "flow_m3_per_h": flow,
@@ -152,14 +159,14 @@ class Irrigation:
     def pressures_bar(self, state: State) -> tuple[Array, Array]:
         """Gauge pressure before and behind the pump [bar], (B,): what meters there would show."""
         x = state.flow_m3_per_h / self.full_flow_m3_per_h
-        suction = self._lift_m(state) + STRAINER_M * (1.0 + CLOGGED * state.clogging**2) * x * x
+        suction = self._lift_m(state) + STRAINER_M * (1.0 + CLOGGED * state.clogging * state.clogging) * x * x
         discharge = OUTLET_ABOVE_M + self._discharge_m * x * x
         running = state.flow_m3_per_h > 0.0
         per_bar = 100.0 * physics.M_PER_KPA
-        return np.where(running, -suction / per_bar, 0.0), np.where(running, discharge / per_bar, 0.0)
+        return either(running, -suction / per_bar, 0.0), either(running, discharge / per_bar, 0.0)
 
     def _lift_m(self, state: State) -> Array:
-        return SUMP_BELOW_M + SUMP_DEPTH_M * (1.0 - np.clip(state.tank_m3 / self.tank_m3, 0.0, 1.0))
+        return SUMP_BELOW_M + SUMP_DEPTH_M * (1.0 - between(state.tank_m3 / self.tank_m3, 0.0, 1.0))
 
     def _water(
         self, state: State, flow: Array, power: Array, demand: Array, rinse: NDArray[np.bool_], hours: float
@@ -168,14 +175,14 @@ class Irrigation:
         given = flow * hours
         gone = flows(state.moisture_percent, given / per_percent, demand * hours / 1000.0 / per_percent, hours)
         level = state.tank_m3 / self.tank_m3
-        tap = np.where(rinse & (level > _RINSE_DOWN_TO), _RINSE_PER_H * self.tank_m3 * hours, 0.0)
-        tap = np.minimum(tap, state.tank_m3 - given)
-        refill = np.where((level < REFILL_BELOW) & ~rinse, REFILL_PER_H * self.tank_m3 * hours, 0.0)
+        tap = either(rinse & (level > _RINSE_DOWN_TO), _RINSE_PER_H * self.tank_m3 * hours, 0.0)
+        tap = smaller(tap, state.tank_m3 - given)
+        refill = either(rinse, 0.0, either(level < REFILL_BELOW, REFILL_PER_H * self.tank_m3 * hours, 0.0))
         tank = state.tank_m3 - given + gone.drained_percent * per_percent + refill - tap
-        over = np.maximum(tank - self.tank_m3, 0.0)
+        over = larger(tank - self.tank_m3, 0.0)
         # Water follows the room in ten hours; what the pump loses warms it.
-        pumped = power * hours / (1.163 * np.maximum(state.tank_m3, 0.05 * self.tank_m3))
-        cool = np.exp(-hours / 10.0)
+        pumped = power * hours / (1.163 * larger(state.tank_m3, 0.05 * self.tank_m3))
+        cool = math.exp(-hours / 10.0)
         return {
             "tank_m3": tank - over,
             "moisture_percent": gone.moisture_percent,
@@ -184,18 +191,30 @@ class Irrigation:
             "spilt_m3": state.spilt_m3 + over + tap,
             "water_celsius": state.air_celsius + (state.water_celsius - state.air_celsius) * cool + pumped,
             "substrate_celsius": state.air_celsius
-            + (state.substrate_celsius - state.air_celsius) * np.exp(-hours / 4.0),
+            + (state.substrate_celsius - state.air_celsius) * math.exp(-hours / 4.0),
         }
 
-    def _chance(self, time_ns: NDArray[np.int64]) -> Array:
-        """(5, B) in 0..1, in the order of `_CHANNELS`; as `noise.smooth`, with one call for all."""
-        knot = time_ns[:, None] // _PERIODS_NS
-        share = (time_ns[:, None] - knot * _PERIODS_NS) / _PERIODS_NS
-        ends = hashed(self.seeds[:, None, None], _CHANNELS[:, None], np.stack([knot, knot + 1], -1))  # (B, 5, 2)
-        share = share * share * (3.0 - 2.0 * share)
-        share[:, 3:] = 0.0
-        return np.asarray((ends[..., 0] + share * (ends[..., 1] - ends[..., 0])).T)
+    def _chance(self, time_ns: NDArray[np.int64]) -> Any:
+        """(5, B) in 0..1, or 5 of one farm, in the order of `_CHANNELS`; as `noise.smooth`, with one call for all."""
+        if not isinstance(time_ns, np.ndarray):
+            seed, time = int(self.seeds[0]), int(time_ns)
+            return [_drawn(seed, time, *channel) for channel in _CHANNELS]
+        channels, periods_ns, smooth = np.array(_CHANNELS).T
+        knot = time_ns[:, None] // periods_ns
+        share = (time_ns[:, None] - knot * periods_ns) / periods_ns
+        drawn = hashed(self.seeds[:, None, None], channels[:, None], np.stack([knot, knot + 1], -1))  # (B, 5, 2)
+        share = share * share * (3.0 - 2.0 * share) * smooth
+        return (drawn[..., 0] + share * (drawn[..., 1] - drawn[..., 0])).T
+
+
+def _drawn(seed: int, time_ns: int, channel: int, period_ns: int, smooth: int) -> Any:
+    knot, rest = divmod(time_ns, period_ns)
+    first, second = ends(seed, channel, knot)
+    if not smooth:
+        return first
+    share = rest / period_ns
+    return first + share * share * (3.0 - 2.0 * share) * (second - first)
 
 
 def _debris(noise: Array) -> Array:
-    return np.clip(2.5 * noise - 1.25, 0.0, 1.0)
+    return between(2.5 * noise - 1.25, 0.0, 1.0)

@@ -9,13 +9,14 @@ Hidden from the meters, and in `State` all the same: flow, cavitation and cloggi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.physics import battery, greenhouse, pv
 from cmkd_ros.physics.battery import Charge, Pack
+from cmkd_ros.physics.choose import anywhere, between, either, larger, smaller
 from cmkd_ros.simulation import grid
 from cmkd_ros.simulation.faults import Faults
 from cmkd_ros.simulation.indoors import Indoors
@@ -25,8 +26,11 @@ from cmkd_ros.simulation.weather import Weather, weather
 from cmkd_ros.site import Site
 
 Array = NDArray[np.float64]
+Whole = TypeVar("Whole")
 
 STEP_NS = 1_000_000_000
+#: Raised with every change that moves a figure; studies are comparable within one version only.
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -125,18 +129,22 @@ class World:
             store.max_temperature_celsius,
         )
 
-    def initial(self, start_ns: int) -> State:
-        """A farm in ordinary shape: battery half full, substrate moist, 21 degC, everything off."""
+    def initial(self, start_ns: int | NDArray[np.int64]) -> State:
+        """Farms in ordinary shape: battery half full, substrate moist, 21 degC, everything off.
+
+        `start_ns` is one time for all, or (B,): then every farm has a time and a month of its own.
+        """
         full = np.full(len(self.seeds), 1.0)
         zero = 0.0 * full
+        time_ns = np.broadcast_to(np.asarray(start_ns, np.int64), full.shape).copy()
         fields: dict[str, Any] = {
             **dict.fromkeys(("pv_kw", "base_kw", "battery_kw"), zero),
-            **grid.initial(len(self.seeds), self.site.local_time(start_ns).month),
-            **self.irrigation.initial(np.full(len(self.seeds), start_ns, np.int64)),
+            **grid.initial(grid.months(self.site, time_ns)),
+            **self.irrigation.initial(time_ns),
             **self.indoors.initial(len(self.seeds)),
         }
         return State(
-            time_ns=np.full(len(self.seeds), start_ns, np.int64),
+            time_ns=time_ns,
             stored_kwh=full * 0.5 * self.site.battery.capacity_kwh,
             battery_celsius=full * 22.0,
             battery_wear=full * battery.COMMISSIONED,
@@ -158,29 +166,38 @@ class World:
         """
         time_ns, hours = state.time_ns + step_ns, step_ns / 3.6e12
         outside = self.weather(time_ns) if outside is None else outside
-        wanted_kw, pump, led, setpoint, valve = (actions[:, i] for i in range(5))
-        pv_kw, base_kw = self._pv_kw(outside), self._base_kw(outside, time_ns)
-        low, high = battery.limits(self.pack, self._charge(state), hours)
         away = grid.outage(self.site, self.seeds, time_ns)
-        dark, powered = bool(away.any()), np.where(away, 0.0, 1.0)
+        if len(self.seeds) > 1:
+            return State(**self._later(state, actions.T, time_ns, hours, outside, away))
+        # A farm alone is moved on numbers: see `physics.choose`.
+        fields = self._later(_only(state), actions[0], time_ns[0], hours, _only(outside), away[0])
+        return State(**{name: np.array([value]) for name, value in fields.items()})
+
+    def _later(self, state: State, actions: Any, time_ns: Any, hours: float, outside: Weather, away: Any) -> Any:
+        """The fields of the state at `time_ns`, `hours` later; `actions` five of (B,). Everything (B,), or numbers."""
+        wanted_kw, pump, led, setpoint, valve = actions
+        pv_kw, base_kw = self._pv_kw(outside), self._base_kw(outside, time_ns)
+        before = Charge(state.stored_kwh, state.battery_celsius, state.battery_wear, state.battery_turned)
+        low, high = battery.limits(self.pack, before, hours)
+        dark, powered = anywhere(away), either(away, 0.0, 1.0)
         if dark:
             # Lights and heat pump drop out; the pump goes on where sun and battery can carry it.
             carried = pv_kw - low > base_kw + 1.5 * self.site.pump.rated_power_kw
-            pump = np.where(away & ~carried, 0.0, pump)
+            pump = either(away, either(carried, pump, 0.0), pump)
         fields: dict[str, Any] = self.indoors.step(state, _share(led), setpoint, _share(valve), powered, outside, hours)
         fields.update(self.irrigation.step(state, 100.0 * _share(pump), fields["transpired_kg_per_h"], time_ns, hours))
         load_kw = base_kw + fields["led_kw"] + fields["hvac_kw"] + fields["pump_kw"]
         lost_kwh = state.lost_kwh
         if dark:
-            wanted_kw = np.where(away, pv_kw - load_kw, wanted_kw)
-            lost_kw = np.where(away, np.maximum(load_kw - pv_kw + low, 0.0), 0.0)
+            wanted_kw = either(away, pv_kw - load_kw, wanted_kw)
+            lost_kw = either(away, larger(load_kw - pv_kw + low, 0.0), 0.0)
             base_kw, load_kw, lost_kwh = base_kw - lost_kw, load_kw - lost_kw, lost_kwh + hours * lost_kw
-        low = np.maximum(low, -grid.most_discharge(self.site, load_kw, away))
-        battery_kw = np.minimum(np.maximum(wanted_kw, low), high)
-        charge, _, _ = battery.step(self.pack, self._charge(state), battery_kw, state.air_celsius, hours)
+        low = larger(low, -grid.most_discharge(self.site, load_kw, away))
+        battery_kw = smaller(larger(wanted_kw, low), high)
+        charge, _, _ = battery.step(self.pack, before, battery_kw, state.air_celsius, hours)
         pv_kw = grid.curtailed(self.site, pv_kw, load_kw, battery_kw, away)
         fields.update(grid.counted(self.site, state, load_kw + battery_kw - pv_kw, pv_kw, time_ns, hours))
-        return State(
+        fields.update(
             time_ns=time_ns,
             pv_kw=pv_kw,
             base_kw=base_kw,
@@ -190,12 +207,15 @@ class World:
             battery_wear=charge.wear,
             battery_turned=charge.turned,
             lost_kwh=lost_kwh,
-            **fields,
         )
+        return fields
 
-    def readings(self, state: State) -> dict[str, Array]:
-        """What each meter would say: every telemetry channel that does not come from the market, (B,) in its unit."""
-        outside = self.weather(state.time_ns)
+    def readings(self, state: State, outside: Weather | None = None) -> dict[str, Array]:
+        """What each meter would say: every telemetry channel that does not come from the market, (B,) in its unit.
+
+        `outside` is `weather` at the state's time, where a study has it already: it is nearly all of the cost.
+        """
+        outside = self.weather(state.time_ns) if outside is None else outside
         humidity = 100.0 * state.vapour_g_per_m3 / greenhouse.saturated(state.air_celsius)
         suction_bar, discharge_bar = self.irrigation.pressures_bar(state)
         usable_kwh = self.pack.capacity_kwh * battery.remaining(state.battery_wear)
@@ -220,7 +240,7 @@ class World:
             "soil_moisture_percent": state.moisture_percent,
             "substrate_temperature_celsius": state.substrate_celsius,
             "air_temperature_celsius": state.air_celsius,
-            "relative_humidity_percent": np.clip(humidity, 0.0, 100.0),
+            "relative_humidity_percent": between(humidity, 0.0, 100.0),
             "co2_ppm": state.co2_ppm,
             "canopy_light_umol_per_m2_s": state.light,
             "outdoor_temperature_celsius": outside.outdoor_temperature_celsius,
@@ -230,18 +250,23 @@ class World:
         }
         return true if self.faults is None else self.faults.apply(self.seeds, state.time_ns, true)
 
-    def _charge(self, state: State) -> Charge:
-        return Charge(state.stored_kwh, state.battery_celsius, state.battery_wear, state.battery_turned)
-
     def _pv_kw(self, outside: Weather) -> Array:
         air, wind = outside.outdoor_temperature_celsius, outside.wind_speed_m_per_s
         return pv.power_kw(self.site.pv.peak_power_kw, outside.cell_irradiance, air, wind)
 
     def _base_kw(self, outside: Weather, time_ns: NDArray[np.int64]) -> Array:
         hour = time_ns / 3.6e12 % 24.0 + self.site.location.longitude_deg / 15.0
-        working = np.maximum(np.sin(np.pi * (hour - 6.0) / 12.0), 0.0)
-        return 0.008 * self.area_m2 * (1.0 + 0.5 * working + 1.2 * outside.activity**3)
+        working = larger(np.sin(np.pi * (hour - 6.0) / 12.0), 0.0)
+        active = outside.activity * outside.activity * outside.activity
+        return 0.008 * self.area_m2 * (1.0 + 0.5 * working + 1.2 * active)
 
 
 def _share(percent: Array) -> Array:
-    return np.minimum(np.maximum(percent, 0.0), 100.0) / 100.0
+    return between(percent, 0.0, 100.0) / 100.0
+
+
+def _only(whole: Whole) -> Whole:
+    """The one farm's numbers in place of arrays (1,)."""
+    one = object.__new__(type(whole))
+    vars(one).update((k, v[0] if isinstance(v, np.ndarray) else v) for k, v in vars(whole).items())
+    return one

@@ -49,17 +49,36 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 def load_site(path: str | Path) -> Site:
     """Read a site file. A bare name such as `demo` means the shipped `config/sites/demo.yaml`.
 
+    A file that says `like: demo` (a bare name, or a file beside it) tells only what differs from that one, field by
+    field; a list is replaced whole.
     Raises `ConfigurationError` with every fault found: unknown names, wrong types, values out of range, contradictions.
     """
-    path = Path(path)
-    if not path.suffix and not path.exists():
-        path = share("config", "sites", f"{path.name}.yaml")
+    path = _site_path(path)
     content = read_yaml(path)
+    if "like" in content:
+        content = _like(path, content)
     faults: list[str] = []
     site = build(Site, content, "", faults)
     if faults:
         raise ConfigurationError(str(path), faults)
     return typing.cast(Site, site)
+
+
+def _site_path(path: str | Path) -> Path:
+    path = Path(path)
+    return path if path.suffix or path.exists() else share("config", "sites", f"{path.name}.yaml")
+
+
+def _like(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    other = Path(str(content["like"]))
+    base = read_yaml(path.parent / other if other.suffix else _site_path(other))
+    if "like" in base:
+        raise ConfigurationError(str(path), [f"like: {other} is itself like another one; name that one"])
+    merged = {**base, **{name: value for name, value in content.items() if name != "like"}}
+    for name, value in content.items():
+        if isinstance(value, dict) and isinstance(base.get(name), dict):
+            merged[name] = {**base[name], **value}
+    return merged
 
 
 def save_site(site: Site, path: str | Path) -> None:

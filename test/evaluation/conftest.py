@@ -1,12 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Made-up rows, and work that is quick and odd, for what runs and reads studies."""
-
-from __future__ import annotations
+"""Two short episodes on the reference site, made once; made-up rows, and work that is quick and odd, for studies."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+from cmkd_ros.evaluation.batch import Batch
+from cmkd_ros.evaluation.episode import warmed
+from cmkd_ros.evaluation.scenario import synthetic
+from cmkd_ros.site import load_site
+
+SITES = Path(__file__).parents[2] / "config/sites"
+
+
+@pytest.fixture(scope="session")
+def site():
+    return load_site(SITES / "demo.yaml")
+
+
+@pytest.fixture(scope="session")
+def batch(site):
+    """Two winter and spring farms for 18 h, from local midnight on."""
+    made = Batch([synthetic(site, "demo", season, "train", 7, hours=18.0) for season in ("winter", "spring")])
+    warmed(made)
+    return made
+
 
 WORK = '''
 import os, pathlib, time

@@ -109,6 +109,29 @@ def test_a_batch_is_its_members_one_by_one_and_a_seed_is_the_same_again():
     assert together.base_kw[0] != together.base_kw[1]
 
 
+def test_farms_that_start_in_different_months_are_each_what_they_are_alone():
+    seeds, actions = np.array([4, 5]), [2.0, 70, 50, 22, 20]
+    starts = np.array([START_NS, 1_756_684_790 * SECOND])  # 2025-08-31 23:59:50 UTC: September by local time
+    world = World(SITE, seeds)
+    first = world.initial(starts)
+    assert first.month.tolist() == [SITE.local_time(int(start)).month for start in starts] and first.month[1] == 9
+    together = run(world, first, actions, 120)[-1]
+    for index in range(2):
+        world = World(SITE, seeds[index : index + 1])
+        alone = run(world, world.initial(int(starts[index])), actions, 120)[-1]
+        for field in dataclasses.fields(alone):
+            assert getattr(alone, field.name)[0] == getattr(together, field.name)[index], field.name
+
+
+def test_readings_with_a_weather_that_is_there_already_are_the_same():
+    world = World(SITE, np.array([4, 5]))
+    state = run(world, world.initial(START_NS + 9 * 3600 * SECOND), [2.0, 70, 50, 22, 20], 5)[-1]
+    made, given = world.readings(state), world.readings(state, world.weather(state.time_ns))
+    assert all(np.array_equal(made[name], given[name]) for name in made)
+    other = world.readings(state, world.weather(state.time_ns + 3600 * SECOND))
+    assert not np.array_equal(other["outdoor_temperature_celsius"], made["outdoor_temperature_celsius"])
+
+
 def test_the_months_peak_is_the_highest_quarter_and_starts_anew_each_month():
     world = World(SITE, np.array([2]))
     # 2025-08-31 21:44:50 UTC is 23:44:50 in Amsterdam: a quarter ends after 10 s, the month after 910 s.

@@ -67,6 +67,40 @@ def test_contradictions_are_refused(tmp_path, changes, said):
         load_site(written(tmp_path, **changes))
 
 
+def test_a_site_like_another_tells_only_what_differs(tmp_path):
+    """Field by field within a section, a list whole, and nothing of the other one's name."""
+    demo, small = load_site("demo"), load_site("small")
+    assert (small.name, small.battery.power_kw, small.battery.capacity_kwh) == ("small", 5, 10)
+    assert small.battery.max_state_of_charge_percent == demo.battery.max_state_of_charge_percent == 95
+    assert small.meters == demo.meters and small.modbus == demo.modbus
+    save_site(load_site(written(tmp_path, led={"canopy_area_m2": 70})), tmp_path / "mine.yaml")
+    (tmp_path / "variant.yaml").write_text("like: mine.yaml\nname: variant\nled: {power_kw: 3}\n")
+    variant = load_site(tmp_path / "variant.yaml")
+    assert (variant.name, variant.led.power_kw, variant.led.canopy_area_m2) == ("variant", 3, 70)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [("nobody", r"nobody\.yaml"), ("away.yaml", r"away\.yaml"), ("small", "itself like another"), ("[1]", "not found")],
+)
+def test_a_site_like_nothing_useful_is_a_clear_error(tmp_path, other, said):
+    (tmp_path / "site.yaml").write_text(f"like: {other}\nname: x\n")
+    with pytest.raises(ConfigurationError, match=said):
+        load_site(tmp_path / "site.yaml")
+
+
+@pytest.mark.parametrize("name", ["small", "large", "daylit"])
+def test_the_sites_of_studies_are_the_demo_farm_to_scale(name):
+    """As much pump, light and cooling a square metre, within what their sizes were rounded to."""
+    demo, site = load_site("demo"), load_site(name)
+    area = site.led.canopy_area_m2 / demo.led.canopy_area_m2
+    assert site.pump.rated_power_kw / demo.pump.rated_power_kw == pytest.approx(area, rel=0.02)
+    assert site.led.power_kw / demo.led.power_kw == pytest.approx(area, rel=0.02)
+    assert site.hvac.power_kw / demo.hvac.power_kw == pytest.approx(area, rel=0.12)
+    assert site.grid.import_limit_kw > site.led.power_kw + site.hvac.power_kw + site.pump.rated_power_kw + 0.02 * area
+    assert site.action_bounds()[0].tolist() == [-site.battery.power_kw, site.battery.power_kw]
+
+
 def test_prices_never_come_from_a_register(tmp_path):
     device = {"name": "a", "bus": "b", "map": "m", "telemetry": {"import_price_eur_per_kwh": "price"}}
     modbus = {"buses": [{"name": "b"}], "devices": [device]}

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controllers by name: who is judged, and who of them may see the future."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cmkd_ros.contract.errors import ConfigurationError
+from cmkd_ros.evaluation.batch import Batch
+from cmkd_ros.policy.interface import Policy
+from cmkd_ros.policy.rules import Rules
+
+Factory = Callable[[Batch, float], Policy]
+
+#: These are handed the truth of the batch, and their names say so in every table. Nobody else sees more than windows.
+FORESEEING = ("mpc_service", "mpc_perfect", "best_plan", "bound")
+
+
+def make(name: str, batch: Batch, period_s: float) -> Policy:
+    """The controller `name` for a batch. Raises `ConfigurationError` for an unknown name."""
+    if name not in FACTORIES:
+        raise ConfigurationError("controllers", [f"{name!r} is unknown; there is {', '.join(FACTORIES)}"])
+    return FACTORIES[name](batch, period_s)
+
+
+def _rules(batch: Batch, period_s: float) -> Policy:
+    return Rules(batch.site)
+
+
+FACTORIES: dict[str, Factory] = {"rules": _rules}
