@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from cmkd_ros import __version__
-from cmkd_ros.cli import bag
+from cmkd_ros.cli import bag, evaluate
 from cmkd_ros.contract.errors import CmkdError, ConfigurationError
 
 FAILED, MISUSED, NO_FARM, NEVER_DECIDED = 1, 2, 3, 4
@@ -26,6 +26,7 @@ app = typer.Typer(
 site_app = typer.Typer(help="Site files.", no_args_is_help=True)
 app.add_typer(site_app, name="site")
 bag.register(app)
+evaluate.register(app)
 
 Namespace = Annotated[str, typer.Option(help="The farm's ROS namespace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, for scripts; not known is null.")]

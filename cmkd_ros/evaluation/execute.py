@@ -17,7 +17,7 @@ from cmkd_ros.evaluation import controllers, episode
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.counterfactual import Checked, Mixed
 from cmkd_ros.evaluation.scenario import synthetic
-from cmkd_ros.evaluation.study import Group, Row, Settings, site_name
+from cmkd_ros.evaluation.study import Group, Job, Row, Settings, site_name
 from cmkd_ros.evaluation.workers import Failure
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.modules import load_policy_module
@@ -27,6 +27,7 @@ from cmkd_ros.site.files import build, write_atomically
 
 #: Controllers that think about each farm on its own: nothing is gained by a batch, and one core waits less alone.
 SINGLE = ("mpc", "mpc_service", "mpc_perfect", "best_plan", "bound")
+SLOW = ("mpc_service", "mpc_perfect", "best_plan", "bound")  # minutes: not among the default ones of --quick
 
 
 def execute(settings: Settings, group: Group) -> tuple[list[Row], list[Failure]]:
@@ -47,14 +48,18 @@ def execute(settings: Settings, group: Group) -> tuple[list[Row], list[Failure]]
 
 def site_of(settings: Settings, path: str) -> Site:
     """The site file with the `site.*` options applied. Raises `ConfigurationError`."""
-    changes = {key.removeprefix("site."): value for key, value in settings.options.items() if key.startswith("site.")}
-    return _site(path, tuple(sorted(changes.items())))
+    return _site(path, _changes(settings))
 
 
 def values_of(settings: Settings, lettuce_eur_per_kg: float) -> Values:
     """What things are worth, with the options that name a field of `Values`. Raises `ConfigurationError`."""
     changes = {key: value for key, value in settings.options.items() if key in VALUES}
     return Values(**{**changes, "lettuce_eur_per_kg": lettuce_eur_per_kg})
+
+
+def with_module(settings: Settings, name: str) -> Settings:
+    """The settings once it is known what the module's policy is called."""
+    return dataclasses.replace(settings, module_name=name)
 
 
 def check_options(settings: Settings) -> None:
@@ -87,26 +92,44 @@ def _rows(settings: Settings, group: Group) -> list[Row]:
     rows = []
     for farm, (job, key, made) in enumerate(zip(group.jobs, group.keys, result.rows())):
         row = {**made, **dataclasses.asdict(job), "site": site_name(job.site), "world_seed": int(batch.seeds[farm])}
-        row |= {"key": key, "world": settings.world, "code": settings.code}
+        row |= {"actuators": list(job.actuators), "key": key, "world": settings.world, "code": settings.code}
         row["start"] = batch.site.local_time(int(batch.start_ns[farm])).isoformat()
         wrong = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
         if wrong:
             raise EvaluationError(f"{job.controller}, {job.season}, seed {job.seed}: {', '.join(wrong)} not finite")
         rows.append(row)
-        if settings.traces and job.seed == settings.traced_seed and not job.base:
+        if _traced(settings, job):
             _keep(Path(settings.traces) / f"{key}.npz", result, farm)
     return rows
 
 
-@functools.lru_cache(maxsize=2)  # the next group often has another controller in the same worlds
-def _worlds(
-    step_s: float, site: Site, name: str, worlds: tuple[tuple[str, int], ...], split: str, hours: float
-) -> Batch:
-    return Batch([synthetic(site, name, season, split, seed, hours) for season, seed in worlds], step_s)
+def _traced(settings: Settings, job: Job) -> bool:
+    wanted = (settings.traced_seed, settings.traced_price)
+    return bool(settings.traces) and not job.base and (job.seed, job.lettuce_eur_per_kg) == wanted
 
 
 def _batch(settings: Settings, path: str, worlds: tuple[tuple[str, int], ...], split: str, hours: float) -> Batch:
-    return _worlds(settings.step_s, site_of(settings, path), site_name(path), worlds, split, hours)
+    return _worlds(settings.step_s, path, _changes(settings), worlds, split, hours)
+
+
+@functools.lru_cache(maxsize=2)  # the next group often has another controller in the same worlds
+def _worlds(
+    step_s: float,
+    path: str,
+    changes: tuple[tuple[str, Any], ...],
+    worlds: tuple[tuple[str, int], ...],
+    split: str,
+    hours: float,
+) -> Batch:
+    site, name = _site(path, changes), site_name(path)
+    batch = Batch([synthetic(site, name, season, split, seed, hours) for season, seed in worlds], step_s)
+    episode.warmed(batch)
+    return batch
+
+
+def _changes(settings: Settings) -> tuple[tuple[str, Any], ...]:
+    changes = {key.removeprefix("site."): value for key, value in settings.options.items() if key.startswith("site.")}
+    return tuple(sorted(changes.items()))
 
 
 @functools.lru_cache(maxsize=8)
@@ -134,7 +157,7 @@ def _site(path: str, changes: tuple[tuple[str, Any], ...]) -> Site:
 def _keep(path: Path, result: episode.Result, farm: int) -> None:
     """The traces of one episode, in whole or not at all."""
     batch = result.batch
-    arrays = {name: series[:, farm].astype(np.float32) for name, series in result.record.items()}
+    arrays: dict[str, Any] = {name: series[:, farm].astype(np.float32) for name, series in result.record.items()}
     arrays["price_eur_per_kwh"] = batch.prices[farm, 0].astype(np.float32)
     arrays["clear_w_per_m2"] = np.array(
         [batch.clear_sky(batch.start_ns + step * batch.step_ns)[farm] for step in range(0, batch.steps, 10)], np.float32

@@ -39,7 +39,7 @@ class Job:
     seed: int
     split: str = "test"
     hours: float = 72.0
-    lettuce_eur_per_kg: float = 2.0
+    lettuce_eur_per_kg: float = 1.0
     base: str = ""
     actuators: tuple[str, ...] = ()
 
@@ -59,6 +59,7 @@ class Settings:
     code: str = ""  # fingerprint of what makes the figures; told in rows, no part of the key
     traces: str = ""  # folder for traces; empty: none are kept
     traced_seed: int = -1
+    traced_price: float = 1.0
 
     def fingerprint(self) -> str:
         """Of everything that may change a row."""
@@ -101,7 +102,7 @@ def jobs_of(
     sites: Iterable[str],
     seasons: Iterable[str],
     seeds: Iterable[int],
-    lettuce_eur_per_kg: Iterable[float] = (2.0,),
+    lettuce_eur_per_kg: Iterable[float] = (1.0,),
     split: str = "test",
     hours: float = 72.0,
 ) -> list[Job]:

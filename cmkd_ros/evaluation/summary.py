@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a study's rows to what is said of it: the `summary` of `cmkd evaluate --json`, also what table and report show."""
+"""From rows to what is said of a study: the `summary` of `cmkd evaluate --json`, which table and report show too."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Summary:
         return [line for line in self.lines if line.site == site and line.season == season]
 
 
-def summarise(rows: Iterable[Row], names: Names = Names(), price: float = 2.0) -> Summary:
+def summarise(rows: Iterable[Row], names: Names = Names(), price: float = 1.0) -> Summary:
     """Everything from the rows. `price`: EUR/kg of lettuce at which controllers are compared."""
     rows = list(rows)
     plain = [row for row in rows if not row.get("base")]
