@@ -76,10 +76,7 @@ class Batch:
         """The weather at the end of each step, from `BEFORE_H` before the start on."""
         begin = self.start_ns - BEFORE_H * HOUR_NS
         steps = self.warm_steps + self.steps
-        if self.measured is None:
-            return list(weather_ahead(self.site, self.seeds, begin, self.step_ns, steps))
-        ends = (begin + self.step_ns * (1 + step) for step in range(steps))
-        return [self.world.weather(end) for end in ends]
+        return list(weather_ahead(self.site, self.seeds, begin, self.step_ns, steps, self.measured))
 
     def weather_at(self, step: int) -> Weather:
         """At the end of `step` of the episode; -1 is its start, and warming up counts further down."""

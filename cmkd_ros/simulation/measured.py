@@ -9,8 +9,10 @@ stays random and fades into its own statistics. Cover follows the day's index ov
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +30,18 @@ _COVER_S = 900.0  # cover is that of this long around
 _WIDTH = 0.35  # of the line on which the field is bound, in tangents of the zenith angle (of the low layer's height)
 _CLEAR_INDEX = 0.93  # above: no cloud before the sun
 _LEAST_INDEX = 0.07
-_HAZE = 3.3
-_KNOTS = 385  # of the line
+HAZE = 3.3  # of the clear sky that a measured one is compared with
+_KNOTS, _LENGTH = 385, 11.4  # of the line, and how far it goes either way, in tangents of the zenith angle
+
+
+class Measured(Protocol):
+    """Weather that was measured: what `World` takes instead of the synthetic one."""
+
+    def weather(self, site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Weather:
+        """The weather at (B,) times; what was not measured comes from the (B,) seeds.
+
+        Raises `ConfigurationError` outside of what was measured.
+        """
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,10 @@ class MeasuredDay:
         if len(place) and (place.min() < 0 or place.max() > len(self.irradiance) - 1):
             raise ConfigurationError("measured day", ["a time lies outside of what was measured"])
         return np.interp(place, np.arange(len(self.irradiance)), self.irradiance)
+
+    def weather(self, site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Weather:
+        """See `Measured` and `measured_weather`."""
+        return measured_weather(site, self, seeds, time_ns)
 
 
 def load_day(path: Path, date: str, utc_offset_h: float) -> MeasuredDay:
@@ -78,7 +94,7 @@ def measured_weather(site: Site, day: MeasuredDay, seeds: NDArray[np.int64], tim
     passed = pv.glass(pv.incidence_cosine(zenith, azimuth, *array))
     return dataclasses.replace(
         made,
-        clear_irradiance=clear_sky(zenith, site.location.altitude_m, _HAZE, date).horizontal,
+        clear_irradiance=clear_sky(zenith, site.location.altitude_m, HAZE, date).horizontal,
         irradiance=total,
         diffuse_irradiance=diffuse,
         plane_irradiance=straight + around,
@@ -91,7 +107,7 @@ def index_at(site: Site, day: MeasuredDay, time_ns: NDArray[np.int64]) -> Array:
     """Clear-sky index of the measured day at any times (held constant beyond its ends)."""
     inside = np.clip(time_ns, day.start_ns, day.start_ns + day.step_ns * (len(day.irradiance) - 1))
     sun = sun_position(inside, site.location.latitude_deg, site.location.longitude_deg)
-    clear = clear_sky(sun.zenith_deg, site.location.altitude_m, _HAZE, day_of_year_at(inside)).horizontal
+    clear = clear_sky(sun.zenith_deg, site.location.altitude_m, HAZE, day_of_year_at(inside)).horizontal
     return np.clip(day.at(inside) / np.maximum(clear, 20.0), 0.0, 1.5)
 
 
@@ -105,18 +121,37 @@ def bound(site: Site, day: MeasuredDay, sky: clouds.CloudState, time_ns: NDArray
     times = (time_ns[:, None] + around).astype(np.int64)
     index = index_at(site, day, times.ravel()).reshape(times.shape)
     low = np.mean(np.clip((_CLEAR_INDEX - index) / 0.35, 0.0, 1.0), axis=1)
-    cover = np.stack([low, np.zeros_like(low)], -1)
     shaded = index < _CLEAR_INDEX
     dark = 1.0 - (index * shaded).sum(1) / np.maximum(shaded.sum(1), 1)  # 1 where nothing is shaded, and cover 0
-    depth = np.stack([2.0 + 14.0 * dark**2, sky.depth[:, 1]], -1)
     sun = sun_position(time_ns, site.location.latitude_deg, site.location.longitude_deg)
-    reach = np.minimum(np.tan(np.radians(np.minimum(sun.zenith_deg, 80.0))), clouds.MAX_TANGENT)
-    azimuth = np.radians(sun.azimuth_deg)
+    return tied(
+        sky, time_ns, sun.zenith_deg, sun.azimuth_deg, low, dark, lambda times: index_at(site, day, times), _KNOTS
+    )
+
+
+def tied(
+    sky: clouds.CloudState,
+    time_ns: NDArray[np.int64],
+    zenith_deg: Array,
+    azimuth_deg: Array,
+    low: Array,
+    dark: Array,
+    index: Callable[[NDArray[np.int64]], Array],
+    knots: int,
+) -> clouds.CloudState:
+    """The field with the low layer's cover `low`, its clouds as thick as `dark` 0..1 asks for, and tied to `index`.
+
+    `index` gives the clear-sky index at (B * knots,) times, farm by farm.
+    """
+    cover = np.stack([low, np.zeros_like(low)], -1)
+    depth = np.stack([2.0 + 14.0 * dark**2, sky.depth[:, 1]], -1)
+    reach = np.minimum(np.tan(np.radians(np.minimum(zenith_deg, 89.0))), clouds.MAX_TANGENT)
+    azimuth = np.radians(azimuth_deg)
     centre = np.stack([reach * np.sin(azimuth), reach * np.cos(azimuth)], -1)
     speed = np.maximum(np.hypot(sky.wind[:, 0], sky.wind[:, 1]), 1.0)
-    way = np.linspace(-clouds.MAX_TANGENT * 2, clouds.MAX_TANGENT * 2, _KNOTS)  # downwind of the sun, tangents
+    way = np.linspace(-_LENGTH, _LENGTH, knots)  # downwind of the sun, tangents
     seconds = -way * clouds.HEIGHT_M[0] / speed[:, None]  # until what is there now is before the sun
-    wanted = depth_of(index_at(site, day, (time_ns[:, None] + seconds * 1e9).astype(np.int64).ravel()))
+    wanted = depth_of(index((time_ns[:, None] + seconds * 1e9).astype(np.int64).ravel()))
     tie = clouds.Tie(centre, sky.wind / speed[:, None], way, wanted.reshape(seconds.shape), _WIDTH)
     return dataclasses.replace(sky, cover=cover, level=clouds.level_of(cover), depth=depth, tie=tie)
 
