@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cmkd_ros.evaluation import drawing
 from cmkd_ros.evaluation.drawing import COLOURS, FAINT, INK, QUIET
 from cmkd_ros.evaluation.statistics import Row
-from cmkd_ros.evaluation.summary import Causes, Summary
+from cmkd_ros.evaluation.summary import ALL, Causes, Summary
 from cmkd_ros.policy.objective import TERMS
 
 Array = NDArray[np.float64]
@@ -107,37 +107,49 @@ def fronts(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
     return figure
 
 
-def costs(rows: Sequence[Row], price: float, site: str, seasons: Sequence[str], order: Sequence[str]) -> Figure:
-    """The objective by term: mean EUR an episode, costs to the right of zero, earnings to the left; a dot: the sum."""
-    columns = min(2, len(seasons))
-    lines = -(-len(seasons) // columns)
-    height = 0.55 + 0.36 * len(order)
+def costs(
+    rows: Sequence[Row], price: float, site: str, seasons: Sequence[str], order: Sequence[str], naive: str
+) -> Figure:
+    """The objective by term, and what each term differs from N's, a season a row: mean EUR an episode.
+
+    Costs stand to the right of zero, earnings to the left; the dot is the sum. Only worlds in which all of them ran.
+    """
     figure, axes = drawing.sheet(
-        f"Where the money goes: {site}",
-        "",
-        (height,) * lines,
-        columns=columns,
+        f"Where the money goes: {site}", "", (0.35 + 0.3 * len(order),) * len(seasons), columns=2
     )
-    axes = np.asarray(axes).reshape(lines, columns)
-    figure.subplots_adjust(wspace=0.28)
+    axes = np.asarray(axes).reshape(-1, 2)
+    figure.subplots_adjust(wspace=0.2)
     mine = [row for row in rows if row["site"] == site and row["lettuce_eur_per_kg"] == price and not row.get("base")]
-    for axis, season in zip(axes.ravel(), seasons):
-        shown = [name for name in order if any(row["controller"] == name and row["season"] == season for row in mine)]
-        for place, controller in enumerate(shown):
-            own = [row for row in mine if row["controller"] == controller and row["season"] == season]
-            means = {name: float(np.mean([row.get(f"{name}_eur", 0.0) for row in own])) for name in TERMS}
-            _stack(axis, place, means)
-        axis.axvline(0.0, color=INK, linewidth=0.8)
-        axis.set_yticks(range(len(shown)), shown, color=INK)
-        axis.set_ylim(len(shown) - 0.4, -0.6)
-        axis.grid(axis="y", visible=False)
-        axis.spines["left"].set_visible(False)
-        axis.tick_params(axis="y", length=0)
-        drawing.head(axis, season)
-    for axis in axes.ravel()[len(seasons) :]:
-        axis.set_visible(False)
-    for axis in axes[-1]:
-        axis.set_xlabel("EUR an episode", fontsize=9, color=QUIET)
+    for (whole, change), season in zip(axes, seasons):
+        found = {
+            name: {row["seed"]: row for row in mine if row["controller"] == name and row["season"] == season}
+            for name in order
+        }
+        shown = [name for name in order if found[name]]
+        shared = set.intersection(*(set(found[name]) for name in shown)) if shown else set()
+        if not shared:
+            continue
+        means = {
+            name: {term: float(np.mean([found[name][seed][f"{term}_eur"] for seed in shared])) for term in TERMS}
+            for name in shown
+        }
+        for place, name in enumerate(shown):
+            _stack(whole, place, means[name], ".0f")
+            if naive in means and name != naive:
+                _stack(change, place, {term: means[name][term] - means[naive][term] for term in TERMS}, "+.1f")
+        for axis in (whole, change):
+            axis.axvline(0.0, color=INK, linewidth=0.8)
+            axis.set_yticks(range(len(shown)), shown, color=INK)
+            axis.set_ylim(len(shown) - 0.4, -0.6)
+            axis.grid(axis="y", visible=False)
+            axis.spines["left"].set_visible(False)
+            axis.tick_params(axis="y", length=0)
+        change.tick_params(labelleft=False)
+        drawing.head(whole, season)
+        drawing.head(change, f"{season}: against {naive}")
+    for column, text in enumerate(("EUR an episode", f"EUR an episode, less that of {naive}")):
+        _same_scale(list(axes[:, column]))
+        axes[-1, column].set_xlabel(text, fontsize=9, color=QUIET)
     _shared_key(figure, axes[0, 0], below=True)
     return figure
 
@@ -199,7 +211,7 @@ def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
             )
     axis.set_xlim(low, max([1.12, *values]) + 0.03)
     axis.set_ylim(len(seasons) - 0.5, -0.7)
-    axis.set_yticks(range(len(seasons)), seasons, color=INK)
+    axis.set_yticks(range(len(seasons)), [f"{name} seasons" if name == ALL else name for name in seasons], color=INK)
     axis.grid(axis="y", visible=False)
     for row in range(1, len(seasons)):
         axis.axhline(row - 0.5, color=FAINT, linewidth=0.8)
@@ -243,7 +255,7 @@ def causes(found: Sequence[Causes]) -> Figure:
     return figure
 
 
-def _stack(axis: Any, place: int, means: Mapping[str, float]) -> None:
+def _stack(axis: Any, place: int, means: Mapping[str, float], form: str) -> None:
     right = left = 0.0
     for name, (label, shade) in _TERMS.items():
         value = means[name]
@@ -258,14 +270,21 @@ def _stack(axis: Any, place: int, means: Mapping[str, float]) -> None:
     total = sum(means.values())
     axis.plot([total], [place], "o", color="white", markeredgecolor=INK, markeredgewidth=1.6, markersize=7, zorder=4)
     axis.annotate(
-        *(f"{total:.0f}", (right, place)),
-        xytext=(5, 0),
+        *(f"{total:{form}}", (right, place)),
+        xytext=(6, 0),
         textcoords="offset points",
         va="center",
         fontsize=8.5,
         color=INK,
         weight="bold",
     )
+    axis.margins(x=0.12)
+
+
+def _same_scale(axes: Sequence[Any]) -> None:
+    limits = [axis.get_xlim() for axis in axes]
+    for axis in axes:
+        axis.set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
 def _shared_key(figure: Figure, axis: Any, below: bool = False) -> None:

@@ -44,7 +44,7 @@ _STYLE = """
 :root { color-scheme: light; }
 body { margin: 0; background: #f4f6f8; color: #1f2933;
   font: 16px/1.55 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
-main { max-width: 1160px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
+main { max-width: 1220px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .3rem; letter-spacing: -.01em; }
 h2 { font-size: 1.3rem; margin: 2.6rem 0 .5rem; }
 h3 { font-size: 1.05rem; margin: 1.4rem 0 .4rem; }
@@ -56,8 +56,8 @@ figure { margin: 1rem 0; background: #fff; border: 1px solid #e4e8ec; border-rad
 figure img { width: 100%; height: auto; display: block; }
 figcaption { color: #616e7c; font-size: .9rem; padding: .4rem .6rem .2rem; max-width: 56rem; }
 .scroll { overflow-x: auto; background: #fff; border: 1px solid #e4e8ec; border-radius: 8px; margin: .8rem 0; }
-table { border-collapse: collapse; width: 100%; font-size: .82rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .34rem .5rem; text-align: right; white-space: nowrap; }
+table { border-collapse: collapse; width: 100%; font-size: .8rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .34rem .42rem; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 thead th { color: #616e7c; font-weight: 600; border-bottom: 2px solid #e4e8ec; vertical-align: bottom; }
 tbody tr { border-top: 1px solid #eef1f4; }
@@ -122,10 +122,10 @@ def _of_site(
     )
     parts.append(
         _figure(
-            figures.costs(rows, summary.price, site, seasons, order),
+            figures.costs(rows, summary.price, site, seasons, order, summary.names.naive),
             "Mean EUR an episode by term: costs to the right, earnings to the left. The dot is their sum, by which all "
-            "are judged: left is better. Stored value is what the farm held at the beginning and no longer holds at the end: charge, reserves of "
-            "the crop, water, warmth. Nobody wins by leaving an empty battery.",
+            "are judged: left is better. Stored value is what the farm held at the beginning and no longer holds at "
+            "the end: charge, reserves of the crop, water, warmth. Nobody wins by leaving an empty battery.",
         )
     )
     for season in seasons:
@@ -187,7 +187,7 @@ def _table(summary: Summary, lines: Sequence[Line], seasons: Sequence[str], orde
     naive, tuned = summary.names.naive, summary.names.tuned
     heads = ["controller", "worlds", "objective<br>EUR", "regret<br>closed", "of<br>(N - O)", "import<br>kWh"]
     heads += [f"against<br>{naive}", f"against<br>{tuned}", "cost<br>EUR", "yield<br>kg", "peak<br>kW", "CO2<br>kg"]
-    heads += ["viol.<br>h", "at equal yield<br>kWh", "at equal yield<br>EUR"]
+    heads += ["viol.<br>h", "equal yield<br>kWh", "equal yield<br>EUR"]
     parts = ['<div class="scroll"><table><thead><tr>', *(f"<th>{head}</th>" for head in heads), "</tr></thead><tbody>"]
     for season in seasons:
         name = "all seasons" if season == ALL else season

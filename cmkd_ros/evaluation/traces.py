@@ -85,9 +85,18 @@ def traces(shown: Sequence[Trace], site: str, zone: ZoneInfo, order: Sequence[st
         for axis in axes[:, column] if column else ():
             axis.tick_params(labelleft=False)
             axis.set_ylabel("")
+        for axis in axes[1:, column] if column else ():
+            axis.set_title("", loc="left")
         for axis in (right, sums, co2, paid) if column + 1 < len(shown) else ():
-            axis.tick_params(labelright=False)
+            axis.tick_params(labelright=False, right=False)
             axis.set_ylabel("")
+        if column + 1 < len(shown):
+            for axis in axes[:, column]:
+                axis.get_legend().remove()
+    width, height = figure.get_size_inches()
+    key = axes[0, -1].get_legend()
+    key.set_loc("upper right")
+    key.set_bbox_to_anchor((1 - 0.7 / width, 1 - 0.16 / height), transform=figure.transFigure)
     for panels in axes:
         _same_scale(list(panels))
     for alike in scales.values():
