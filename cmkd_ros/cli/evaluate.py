@@ -55,7 +55,12 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE: site.SECTION.FIELD, or what something is worth; may be repeated."),
     ] = None,
-    weather: Annotated[str, typer.Option(help="CSV file of measured weather instead of a made-up one.")] = "",
+    tariff: Annotated[
+        str, typer.Option(help="How all sites are billed, with commas between; default: each as its own.")
+    ] = "",
+    weather: Annotated[
+        str, typer.Option(help="CSV file of measured weather, or the folder of the public measured year.")
+    ] = "",
     prices: Annotated[str, typer.Option(help="CSV file of prices, as `cmkd up` takes it.")] = "",
     policy_module: Annotated[str, typer.Option(help="Python file with make_policy(site), judged beside.")] = "",
     causes: Annotated[str, typer.Option(help="CONTROLLER:BASE whose gain is split by cause; none: not.")] = "",
@@ -79,6 +84,7 @@ def evaluate(
         _words(controllers),
         site or ["demo"],
         split,
+        _words(tariff),
         option or [],
         {"weather": weather, "prices": prices, "policy_module": policy_module},
         causes,
@@ -144,6 +150,7 @@ def _plan(
     names: list[str],
     sites: list[str],
     split: str,
+    billed: list[str],
     options: list[str],
     files: dict[str, str],
     causes: str,
@@ -154,7 +161,8 @@ def _plan(
     from cmkd_ros.evaluation import execute, versions
     from cmkd_ros.evaluation.counterfactual import CAUSES
     from cmkd_ros.evaluation.scenario import SEASONS
-    from cmkd_ros.evaluation.study import Settings, causes_of, jobs_of, site_name
+    from cmkd_ros.evaluation.study import Settings, causes_of, jobs_of
+    from cmkd_ros.evaluation.tariffs import MECHANISMS
     from cmkd_ros.policy.modules import load_policy_module
 
     faults: list[str] = []
@@ -162,7 +170,10 @@ def _plan(
     wanted = _words(extent.seasons)
     faults += [f"season {name!r} is unknown; there is {', '.join(SEASONS)}" for name in wanted if name not in SEASONS]
     lettuce = _numbers(extent.lettuce, "--lettuce", faults)
-    faults += [f"{path}: no such file" for path in files.values() if path and not Path(path).is_file()]
+    faults += [
+        f"tariff {name!r} is unknown; there is {', '.join(MECHANISMS)}" for name in billed if name not in MECHANISMS
+    ]
+    faults += [f"{path}: no such file" for path in files.values() if path and not Path(path).exists()]
     faults += [f"--lettuce {extent.lettuce!r}: needs a price"] if not lettuce and not faults else []
     if faults:
         raise ConfigurationError("cmkd evaluate", faults)
@@ -193,8 +204,9 @@ def _plan(
         raise ConfigurationError("--controllers", [f"{name!r}: there is {', '.join(there)}" for name in unknown])
     jobs = []
     for name in chosen:
-        prices = lettuce[:1] if quick and name in execute.SINGLE else lettuce
-        jobs += jobs_of([name], sites, wanted, range(first, end), prices, split, extent.hours)
+        prices = lettuce[:1] if name in execute.PRICE_BLIND or (quick and name in execute.SINGLE) else lettuce
+        for tariff in billed or [""]:
+            jobs += jobs_of([name], sites, wanted, range(first, end), prices, split, extent.hours, tariff)
     split_by = causes or ("rules:naive" if {"rules", "naive"} <= set(chosen) else "none")
     if split_by != "none":
         controller, _, base = split_by.partition(":")
@@ -202,7 +214,7 @@ def _plan(
             raise ConfigurationError("--causes", [f"{split_by!r} must be CONTROLLER:BASE, both of them judged"])
         compared = [job for job in jobs if job.lettuce_eur_per_kg == lettuce[0]]
         jobs += causes_of(compared, controller, base, CAUSES)
-    named = {site_name(path): farm for path, farm in farms.items()}
+    named = {execute.shown_site(job): farms[job.site] for job in jobs}
     return Plan(jobs, settings, named, {path: farm.sha256() for path, farm in farms.items()})
 
 

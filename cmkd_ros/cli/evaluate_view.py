@@ -14,7 +14,7 @@ from rich.text import Text
 from cmkd_ros.evaluation.statistics import Estimate
 from cmkd_ros.evaluation.summary import ALL, Line, Summary
 
-_RIGHT = ("worlds", "objective", "import", "vs N", "vs T", "cost", "peak", "yield", "CO2", "viol.", "regret closed")
+_RIGHT = ("objective", "import", "vs N", "vs T", "cost", "peak", "yield", "CO2", "regret closed")
 
 
 def summary_view(summary: Summary) -> Group:
@@ -23,10 +23,17 @@ def summary_view(summary: Summary) -> Group:
     for site in dict.fromkeys(line.site for line in summary.lines):
         seasons = list(dict.fromkeys(line.season for line in summary.lines if line.site == site))
         for season in seasons:
-            parts.append(_table(f"{site}, {'all seasons' if season == ALL else season}", summary.of(site, season)))
+            lines = summary.of(site, season)
+            worlds = max(line.n for line in lines)
+            parts.append(_table(f"{site}, {'all seasons' if season == ALL else season}, {worlds} worlds", lines))
+            violated = [
+                f"{line.controller} {hours:.1f} h" for line in lines if (hours := line.medians["violations"].value)
+            ]
+            if violated:
+                parts.append(Text(f"violations: {', '.join(violated)}", style="yellow"))
     parts.append(
         Text(
-            "medians, in kWh, EUR, kW, kg; objective: EUR, lower is better; viol.: hours. vs N, vs T: import against "
+            "Medians in EUR, kWh, kW, kg; objective: lower is better. vs N, vs T: import against "
             f"{summary.names.naive} and {summary.names.tuned}. Regret closed: (T - X) / (T - O), 95 % bootstrap.",
             style="dim",
         )
@@ -53,21 +60,20 @@ def percent(found: Estimate | None, digits: int = 0) -> str:
         return "-"
     text = f"{100 * found.value:.{digits}f} %"
     if found.low is not None and found.high is not None:
-        text += f" ({100 * found.low:.{digits}f} to {100 * found.high:.{digits}f})"
+        text += f" ({100 * found.low:.{digits}f}..{100 * found.high:.{digits}f})"
     return text
 
 
 def _table(title: str, lines: Sequence[Line]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column("controller")
+    table.add_column("controller", no_wrap=True)
     for heading in _RIGHT:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for line in lines:
         found = line.medians
         changes = [line.against.get(role, {}).get("import_kwh") for role in ("naive", "tuned")]
         table.add_row(
             line.controller,
-            str(line.n),
             _number(found["objective_eur"], 1),
             _number(found["import_kwh"], 0),
             *(_signed(change) for change in changes),
@@ -75,7 +81,6 @@ def _table(title: str, lines: Sequence[Line]) -> Table:
             _number(found["peak_kw"], 1),
             _number(found["yield_kg"], 1),
             _number(found["co2_kg"], 0),
-            _number(found["violations"], 1),
             percent(line.regret["sums"]),
         )
     return table

@@ -9,7 +9,7 @@ runs again with one actuator at a time in other hands, both policies deciding on
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,31 +25,30 @@ CAUSES = {"battery": ("battery",), "LED": ("led",), "HVAC": ("hvac",), "CO2": ("
 
 
 class Mixed:
-    """`actuators` by `policy`, all others by `base`. Each keeps its own memory and believes that it alone decides."""
+    """Some actuators by `policy`, the others by `base`. Each keeps its own memory and believes that it alone decides."""
 
-    def __init__(self, base: Policy, policy: Policy, actuators: Iterable[str]):
-        """Raises `PolicyError` for an unknown actuator."""
-        self.base, self.policy = base, policy
-        unknown = [name for name in actuators if name not in ACTION_INDEX]
+    def __init__(self, base: Policy, policy: Policy, actuators: Sequence[Iterable[str]]):
+        """`actuators`: those of `policy`, for each of the B farms. Raises `PolicyError` for an unknown one."""
+        self.base, self.policy, self.name = base, policy, policy.name
+        unknown = {name for names in actuators for name in names} - set(ACTION_INDEX)
         if unknown:
-            raise PolicyError(f"no actuator is called {unknown[0]!r}; there is {', '.join(ACTION_NAMES)}")
-        self._taken = np.array([name in set(actuators) for name in ACTION_NAMES])
-        self.name = policy.name
+            raise PolicyError(f"no actuator is called {min(unknown)!r}; there is {', '.join(ACTION_NAMES)}")
+        self._taken = np.array([[name in set(names) for name in ACTION_NAMES] for names in actuators])  # (B, 5)
 
     def reset(self, batch: int) -> State:
         """Both states, under `base.` and `policy.`."""
         return _joined(self.base.reset(batch), self.policy.reset(batch))
 
     def decide(self, window: Window, state: State) -> tuple[NDArray[np.float64], Insight, State]:
-        """Both decide; actions are taken column by column."""
+        """Both decide; actions are taken one by one."""
         low, _, base = self.base.decide(window, _part(state, "base."))
         high, insight, policy = self.policy.decide(window, _part(state, "policy."))
         return np.where(self._taken, high, low), insight, _joined(base, policy)
 
     def explain(self, window: Window, actions: NDArray[np.float64], state: State) -> list[str]:
         """Who did what."""
-        taken = ", ".join(name for name, is_taken in zip(ACTION_NAMES, self._taken) if is_taken)
-        return [f"{taken} by {self.policy.name}, the rest by {self.base.name}"] * window.batch
+        names = [", ".join(name for name, is_taken in zip(ACTION_NAMES, row) if is_taken) for row in self._taken]
+        return [f"{taken} by {self.policy.name}, the rest by {self.base.name}" for taken in names]
 
 
 class Checked:

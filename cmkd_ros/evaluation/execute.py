@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from cmkd_ros.contract.errors import ConfigurationError, EvaluationError
-from cmkd_ros.evaluation import controllers, episode
+from cmkd_ros.evaluation import controllers, episode, tariffs, weeks
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.counterfactual import Checked, Mixed
 from cmkd_ros.evaluation.scenario import synthetic
@@ -27,6 +27,7 @@ from cmkd_ros.site.files import build, write_atomically
 
 #: Controllers that think about each farm on its own: nothing is gained by a batch, and one core waits less alone.
 SINGLE = ("mpc", "mpc_service", "mpc_perfect", "best_plan", "bound")
+PRICE_BLIND = ("constant", "naive")  # do the same whatever lettuce is worth: one point, no front
 SLOW = ("mpc_service", "mpc_perfect", "best_plan", "bound")  # minutes: not among the default ones of --quick
 
 
@@ -49,6 +50,11 @@ def execute(settings: Settings, group: Group) -> tuple[list[Row], list[Failure]]
 def site_of(settings: Settings, path: str) -> Site:
     """The site file with the `site.*` options applied. Raises `ConfigurationError`."""
     return _site(path, _changes(settings))
+
+
+def shown_site(job: Job) -> str:
+    """The site's name in rows, with the way it is billed where that is not its own."""
+    return site_name(job.site) + (f", {job.tariff}" if job.tariff else "")
 
 
 def values_of(settings: Settings, lettuce_eur_per_kg: float) -> Values:
@@ -83,16 +89,17 @@ VALUES = tuple(field.name for field in dataclasses.fields(Values) if field.name 
 def _rows(settings: Settings, group: Group) -> list[Row]:
     first = group.jobs[0]
     worlds = tuple((job.season, job.seed) for job in group.jobs)
-    batch = _batch(settings, first.site, worlds, first.split, first.hours)
+    batch = _batch(settings, first, worlds)
     batch = batch.valued(**dataclasses.asdict(values_of(settings, first.lettuce_eur_per_kg)))
     policy = policy_of(settings, first.controller, batch)
     if first.base:
-        policy = Mixed(policy_of(settings, first.base, batch), policy, first.actuators)
+        policy = Mixed(policy_of(settings, first.base, batch), policy, [job.actuators for job in group.jobs])
     result = episode.run(batch, policy, period_s=settings.period_s)
     rows = []
     for farm, (job, key, made) in enumerate(zip(group.jobs, group.keys, result.rows())):
-        row = {**made, **dataclasses.asdict(job), "site": site_name(job.site), "world_seed": int(batch.seeds[farm])}
+        row = {**made, **dataclasses.asdict(job), "site": shown_site(job), "world_seed": int(batch.seeds[farm])}
         row |= {"actuators": list(job.actuators), "key": key, "world": settings.world, "code": settings.code}
+        row["note"] = batch.scenarios[farm].note
         row["start"] = batch.site.local_time(int(batch.start_ns[farm])).isoformat()
         wrong = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
         if wrong:
@@ -108,8 +115,9 @@ def _traced(settings: Settings, job: Job) -> bool:
     return bool(settings.traces) and not job.base and (job.seed, job.lettuce_eur_per_kg) == wanted
 
 
-def _batch(settings: Settings, path: str, worlds: tuple[tuple[str, int], ...], split: str, hours: float) -> Batch:
-    return _worlds(settings.step_s, path, _changes(settings), worlds, split, hours)
+def _batch(settings: Settings, job: Job, worlds: tuple[tuple[str, int], ...]) -> Batch:
+    files = (settings.weather, settings.prices)
+    return _worlds(settings.step_s, job.site, _changes(settings), worlds, job.split, job.hours, job.tariff, files)
 
 
 @functools.lru_cache(maxsize=2)  # the next group often has another controller in the same worlds
@@ -120,11 +128,29 @@ def _worlds(
     worlds: tuple[tuple[str, int], ...],
     split: str,
     hours: float,
+    tariff: str,
+    files: tuple[str, str],
 ) -> Batch:
-    site, name = _site(path, changes), site_name(path)
-    batch = Batch([synthetic(site, name, season, split, seed, hours) for season, seed in worlds], step_s)
+    name = site_name(path)
+    mechanism = tariff or tariffs.OWN.get(name, "own")
+    site = tariffs.mechanism(_site(path, changes), mechanism)
+    day_ahead = tariffs.MECHANISMS[mechanism].day_ahead
+    made = functools.partial(synthetic, day_ahead=day_ahead)
+    if any(files):
+        made = functools.partial(weeks.scenario, _sources(path, changes, files), day_ahead=day_ahead)
+    batch = Batch([made(site, name, season, split, seed, hours) for season, seed in worlds], step_s)
     episode.warmed(batch)
     return batch
+
+
+@functools.lru_cache(maxsize=4)
+def _sources(path: str, changes: tuple[tuple[str, Any], ...], files: tuple[str, str]) -> weeks.Sources:
+    weather, prices = files
+    if weather and Path(weather).is_dir():
+        if prices:
+            raise ConfigurationError("--prices", ["the folder of --weather has prices of its own: name one of the two"])
+        return weeks.citylearn_and_german_prices(Path(weather))
+    return weeks.own_sources(_site(path, changes), Path(weather) if weather else None, Path(prices) if prices else None)
 
 
 def _changes(settings: Settings) -> tuple[tuple[str, Any], ...]:

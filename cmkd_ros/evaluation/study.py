@@ -21,7 +21,7 @@ from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.evaluation.journal import Journal
 from cmkd_ros.evaluation.workers import Failure, perform
 
-BATCH = 32
+BATCH = 64
 Row = dict[str, Any]
 
 
@@ -40,6 +40,7 @@ class Job:
     split: str = "test"
     hours: float = 72.0
     lettuce_eur_per_kg: float = 1.0
+    tariff: str = ""  # of tariffs.MECHANISMS; empty: as the site is billed
     base: str = ""
     actuators: tuple[str, ...] = ()
 
@@ -53,8 +54,8 @@ class Settings:
     options: Mapping[str, Any] = field(default_factory=dict)  # of --set
     policy_module: str = ""  # file
     module_name: str = ""  # and what its policy is called
-    weather: str = ""
-    prices: str = ""
+    weather: str = ""  # file, or the folder of the public measured year
+    prices: str = ""  # file
     world: str = ""  # version of the world
     code: str = ""  # fingerprint of what makes the figures; told in rows, no part of the key
     traces: str = ""  # folder for traces; empty: none are kept
@@ -89,7 +90,7 @@ class Group:
     def name(self) -> str:
         """For people: what runs."""
         first = self.jobs[0]
-        mixed = f" ({'+'.join(first.actuators)} alone in {first.base})" if first.base else ""
+        mixed = f" in parts for {first.base}" if first.base else ""
         seasons = " ".join(dict.fromkeys(job.season for job in self.jobs))
         return f"{first.controller}{mixed}, {site_name(first.site)}, {seasons}, {_seeds(self.jobs)}"
 
@@ -105,11 +106,13 @@ def jobs_of(
     lettuce_eur_per_kg: Iterable[float] = (1.0,),
     split: str = "test",
     hours: float = 72.0,
+    tariff: str = "",
 ) -> list[Job]:
     """Every combination, in the order of the arguments."""
     product = itertools.product(controllers, sites, lettuce_eur_per_kg, seasons, seeds)
     return [
-        Job(controller, site, season, seed, split, hours, price) for controller, site, price, season, seed in product
+        Job(controller, site, season, seed, split, hours, price, tariff)
+        for controller, site, price, season, seed in product
     ]
 
 
@@ -138,7 +141,7 @@ def grouped(jobs: Sequence[Job], keys: Sequence[str], single: Iterable[str], siz
         if job.controller in alone or job.base in alone:
             slow.append(Group((job,), (key,)))
         else:
-            batches.setdefault(replace(job, season="", seed=0), []).append((job, key))
+            batches.setdefault(replace(job, season="", seed=0, actuators=()), []).append((job, key))
     for like in batches.values():
         for start in range(0, len(like), size):
             part = like[start : start + size]
@@ -210,4 +213,10 @@ def _seeds(jobs: Sequence[Job]) -> str:
 
 
 def _digest(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+    """Of a file's content; of a folder, of all its tables."""
+    if not path:
+        return ""
+    digest = hashlib.sha256()
+    for file in sorted(Path(path).rglob("*.csv")) if Path(path).is_dir() else [Path(path)]:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

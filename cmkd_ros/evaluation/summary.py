@@ -234,6 +234,7 @@ def _notes(rows: Sequence[Row], names: Names) -> list[str]:
                 role
             ]
             notes.append(f"{role} ({name}) was not run, so {lost} are missing")
+    notes += [f"weather and prices: {note}" for note in _seen(rows, "note") if note]
     codes = _seen(rows, "code")
     if len(codes) > 1:
         notes.append(
