@@ -97,7 +97,7 @@ def evaluate(
     except KeyboardInterrupt:
         console.print(f"stopped; what is done lies in {out}, and the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
-    summary = summarise(progress.rows, Names(), plan.settings.traced_price)
+    summary = summarise(progress.rows, Names(), plan.settings.base_price)
     about = plan.about(shlex.join(["cmkd", *sys.argv[1:]]))
     failures = [{"where": failure.where, "what": failure.what} for failure in progress.failures]
     found = {"rows": progress.rows, "summary": summary.plain(), "world": about, "failures": failures}
@@ -186,7 +186,7 @@ def _plan(
         code=versions.fingerprint(),
         traces=str((out / "traces").resolve()),
         traced_seed=first,
-        traced_price=lettuce[0],
+        base_price=lettuce[0],
     )
     execute.check_options(settings)
     farms = {path: execute.site_of(settings, path) for path in sites}

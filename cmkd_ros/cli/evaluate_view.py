@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cmkd_ros.evaluation.sentences import changed
 from cmkd_ros.evaluation.statistics import Estimate
 from cmkd_ros.evaluation.summary import ALL, Line, Summary
 
@@ -76,7 +77,7 @@ def _table(title: str, lines: Sequence[Line]) -> Table:
             line.controller,
             _number(found["objective_eur"], 1),
             _number(found["import_kwh"], 0),
-            *(_signed(change) for change in changes),
+            *(changed(change) for change in changes),
             _number(found["cost_eur"], 1),
             _number(found["peak_kw"], 1),
             _number(found["yield_kg"], 1),
@@ -88,7 +89,3 @@ def _table(title: str, lines: Sequence[Line]) -> Table:
 
 def _number(found: Estimate, digits: int) -> str:
     return "-" if found.value is None else f"{found.value:.{digits}f}"
-
-
-def _signed(found: Estimate | None) -> str:
-    return "-" if found is None or found.value is None else f"{100 * found.value:+.0f} %"

@@ -25,7 +25,7 @@ CAUSES = {"battery": ("battery",), "LED": ("led",), "HVAC": ("hvac",), "CO2": ("
 
 
 class Mixed:
-    """Some actuators by `policy`, the others by `base`. Each keeps its own memory and believes that it alone decides."""
+    """Some actuators by `policy`, the others by `base`. Each has its own memory and believes that it alone decides."""
 
     def __init__(self, base: Policy, policy: Policy, actuators: Sequence[Iterable[str]]):
         """`actuators`: those of `policy`, for each of the B farms. Raises `PolicyError` for an unknown one."""

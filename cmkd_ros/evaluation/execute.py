@@ -21,7 +21,7 @@ from cmkd_ros.evaluation.study import Group, Job, Row, Settings, site_name
 from cmkd_ros.evaluation.workers import Failure
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.modules import load_policy_module
-from cmkd_ros.policy.objective import Values
+from cmkd_ros.policy.objective import Values, cost_eur, terms
 from cmkd_ros.site import Site, load_site
 from cmkd_ros.site.files import build, write_atomically
 
@@ -95,10 +95,13 @@ def _rows(settings: Settings, group: Group) -> list[Row]:
     if first.base:
         policy = Mixed(policy_of(settings, first.base, batch), policy, [job.actuators for job in group.jobs])
     result = episode.run(batch, policy, period_s=settings.period_s)
+    # What the farm holds at the end is worth more where lettuce is; on a front that may not move a point.
+    front = cost_eur(terms(result.account, batch.site, values_of(settings, settings.base_price)))
     rows = []
     for farm, (job, key, made) in enumerate(zip(group.jobs, group.keys, result.rows())):
         row = {**made, **dataclasses.asdict(job), "site": shown_site(job), "world_seed": int(batch.seeds[farm])}
         row |= {"actuators": list(job.actuators), "key": key, "world": settings.world, "code": settings.code}
+        row["front_cost_eur"] = float(front[farm])
         row["note"] = batch.scenarios[farm].note
         row["start"] = batch.site.local_time(int(batch.start_ns[farm])).isoformat()
         wrong = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
@@ -111,7 +114,7 @@ def _rows(settings: Settings, group: Group) -> list[Row]:
 
 
 def _traced(settings: Settings, job: Job) -> bool:
-    wanted = (settings.traced_seed, settings.traced_price)
+    wanted = (settings.traced_seed, settings.base_price)
     return bool(settings.traces) and not job.base and (job.seed, job.lettuce_eur_per_kg) == wanted
 
 

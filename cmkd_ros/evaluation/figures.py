@@ -68,7 +68,7 @@ def fronts(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
     figure.subplots_adjust(wspace=0.24)
     for column, season in enumerate(seasons):
         naive = next((line.equal_yield_kg for line in summary.of(site, season)), None)
-        for row, (name, unit) in enumerate((("import_kwh", "imported kWh"), ("cost_eur", "cost, EUR"))):
+        for row, (name, unit) in enumerate((("import_kwh", "imported kWh"), ("front_cost_eur", "cost, EUR"))):
             axis = axes[row, column]
             for place, controller in enumerate(order):
                 found = summary.fronts.get((site, season, controller))

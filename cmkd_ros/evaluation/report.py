@@ -207,7 +207,7 @@ def _row(line: Line, order: Sequence[str]) -> str:
     cells += [_text(changed(change)) for change in changes]
     cells += [_cell(found["cost_eur"], 1), _cell(found["yield_kg"], 1)]
     cells += [_plain(found[name], digits) for name, digits in (("peak_kw", 1), ("co2_kg", 0), ("violations", 1))]
-    cells += [_cell(line.equal_yield.get(name), digits) for name, digits in (("import_kwh", 0), ("cost_eur", 1))]
+    cells += [_cell(line.equal_yield.get(name), digits) for name, digits in (("import_kwh", 0), ("front_cost_eur", 1))]
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 

@@ -14,7 +14,9 @@ def percent(value: float) -> str:
 
 def changed(found: Estimate | None) -> str:
     """A relative change with its sign; a dash where there is none."""
-    return "–" if found is None or found.value is None else f"{100 * found.value:+.0f} %"
+    if found is None or found.value is None:
+        return "–"
+    return f"{round(100 * found.value):+d} %" if round(100 * found.value) else "0 %"
 
 
 def headline(summary: Summary) -> str:

@@ -51,6 +51,7 @@ class Settings:
 
     period_s: float = 300.0
     step_s: float = 60.0
+    base_price: float = 1.0  # EUR/kg of lettuce at which costs of fronts are, and of which traces are kept
     options: Mapping[str, Any] = field(default_factory=dict)  # of --set
     policy_module: str = ""  # file
     module_name: str = ""  # and what its policy is called
@@ -60,22 +61,24 @@ class Settings:
     code: str = ""  # fingerprint of what makes the figures; told in rows, no part of the key
     traces: str = ""  # folder for traces; empty: none are kept
     traced_seed: int = -1
-    traced_price: float = 1.0
 
     def fingerprint(self) -> str:
-        """Of everything that may change a row."""
-        content = {
+        """Of everything that may change a row of any controller."""
+        content: dict[str, Any] = {
             "period_s": self.period_s,
             "step_s": self.step_s,
+            "base_price": self.base_price,
             "options": dict(self.options),
             "world": self.world,
-            **{name: _digest(getattr(self, name)) for name in ("policy_module", "weather", "prices")},
+            **{name: _digest(getattr(self, name)) for name in ("weather", "prices")},
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def key(self, job: Job, site_sha256: str) -> str:
-        """Of one row: world version, settings, the site's facts, and the job."""
+        """Of one row: world version, settings, the site's facts, the job, and the module where it is judged."""
         content = [self.world, self.fingerprint(), site_sha256, asdict(replace(job, site=site_name(job.site)))]
+        if self.module_name and self.module_name in (job.controller, job.base):
+            content.append(_digest(self.policy_module))
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 

@@ -27,6 +27,8 @@ COLUMNS = (
 )
 #: Of which the change against N and T is given, over the sums.
 CHANGES = ("import_kwh", "cost_eur", "peak_kw", "yield_kg", "co2_kg")
+#: What is set against the yield; cost at one price of lettuce for all points, since it holds the value of the end.
+FRONTS = ("front_cost_eur", "import_kwh")
 ALL = "all"
 
 
@@ -51,9 +53,7 @@ class Line:
     against: dict[str, dict[str, Estimate]]  # "naive", "tuned": column: change
     regret: dict[str, Estimate]  # "sums", "medians"
     room: Estimate
-    equal_yield: dict[str, Estimate] = field(
-        default_factory=dict
-    )  # at N's yield: "cost_eur", "import_kwh", and N's own
+    equal_yield: dict[str, Estimate] = field(default_factory=dict)  # at N's yield, of FRONTS
     equal_yield_kg: float | None = None
 
     def plain(self) -> dict[str, Any]:
@@ -118,10 +118,10 @@ class Summary:
                     "site": site,
                     "season": season,
                     "controller": controller,
-                    "lettuce_eur_per_kg": fronts["cost_eur"].price.tolist(),
-                    "yield_kg": fronts["cost_eur"].yield_kg.mean(axis=1).tolist(),
+                    "lettuce_eur_per_kg": fronts["front_cost_eur"].price.tolist(),
+                    "yield_kg": fronts["front_cost_eur"].yield_kg.mean(axis=1).tolist(),
                     **{column: front.value.mean(axis=1).tolist() for column, front in fronts.items()},
-                    "seeds": list(fronts["cost_eur"].seeds),
+                    "seeds": list(fronts["front_cost_eur"].seeds),
                 }
                 for (site, season, controller), fronts in self.fronts.items()
             ],
@@ -147,12 +147,12 @@ def summarise(rows: Iterable[Row], names: Names = Names(), price: float = 1.0) -
         for season in [*seasons, *([ALL] if len(seasons) > 1 else [])]:
             of = [row for row in here if season in (ALL, row["season"])]
             all_prices = [row for row in plain if row["site"] == site and row["season"] == season]
-            naive = statistics.front([row for row in of if row["season"] == season], names.naive, "cost_eur")
+            naive = statistics.front([row for row in of if row["season"] == season], names.naive, "front_cost_eur")
             yield_kg = float(naive.yield_kg.mean()) if naive else None
             for controller in controllers:
                 made = {
                     column: front
-                    for column in ("cost_eur", "import_kwh")
+                    for column in FRONTS
                     if (front := statistics.front(all_prices, controller, column)) is not None
                 }
                 if made:
@@ -235,6 +235,9 @@ def _notes(rows: Sequence[Row], names: Names) -> list[str]:
             ]
             notes.append(f"{role} ({name}) was not run, so {lost} are missing")
     notes += [f"weather and prices: {note}" for note in _seen(rows, "note") if note]
+    worlds = {(row["site"], row["season"], row["seed"]) for row in rows}
+    if len(worlds) < 3:
+        notes.append(f"{len(worlds)} worlds have no intervals: take more --seeds")
     codes = _seen(rows, "code")
     if len(codes) > 1:
         notes.append(

@@ -9,11 +9,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from matplotlib import dates
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cmkd_ros.evaluation import drawing
-from cmkd_ros.evaluation.drawing import COLOURS, INK, QUIET
+from cmkd_ros.evaluation.drawing import COLOURS, FAINT, INK, QUIET
 from cmkd_ros.evaluation.figures import colour
 
 Array = NDArray[np.float64]
@@ -76,7 +77,7 @@ def traces(shown: Sequence[Trace], site: str, zone: ZoneInfo, order: Sequence[st
         paid = _growth(axes[4, column], times, shown, trace, order)
         for name, axis in (("price", right), ("sum", sums), ("co2", co2), ("paid", paid)):
             scales.setdefault(name, []).append(axis)
-        drawing.time_axis(list(axes[:, column]), begin, int(stamps[-1]), zone)
+        _days(axes[:, column], begin, int(stamps[-1]), zone)
         for row in range(4):
             axes[row, column].tick_params(labelbottom=False)
         drawing.head(axes[0, column], trace.controller, "kW")
@@ -177,6 +178,18 @@ def _growth(axis: Any, times: Sequence[Any], shown: Sequence[Trace], trace: Trac
     drawing.head(axis, "Grown, and paid for", "kg")
     drawing.key(axis, right)
     return right
+
+
+def _days(axes: Any, begin: int, end: int, zone: ZoneInfo) -> None:
+    """Days by name at their noon, and a line at each midnight: labels of two neighbouring panels never meet."""
+    for axis in axes:
+        axis.set_xlim(*drawing.local_times([begin, end], zone))
+        axis.xaxis.set_major_locator(dates.HourLocator(byhour=12, tz=zone))
+        axis.xaxis.set_major_formatter(dates.DateFormatter("%a %-d %b", tz=zone))
+        axis.xaxis.set_minor_locator(dates.HourLocator(byhour=0, tz=zone))
+        axis.tick_params(axis="x", which="both", length=0)
+        axis.grid(axis="x", which="major", visible=False)
+        axis.grid(axis="x", which="minor", color=FAINT, linewidth=0.8)
 
 
 def _same_scale(axes: Sequence[Any]) -> None:

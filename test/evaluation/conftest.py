@@ -123,6 +123,7 @@ def made_rows(controllers=("naive", "rules", "mpc", "best_plan"), seasons=("wint
                             "actuators": [],
                             "objective_eur": sum(terms.values()),
                             "cost_eur": cost,
+                            "front_cost_eur": cost,
                             "import_kwh": 5 * energy,
                             "export_kwh": 40.0,
                             "peak_kw": 12 - 3 * good,

@@ -71,14 +71,17 @@ def test_rows_of_other_settings_do_not_count(tmp_path, work, changed):
     assert len(work.ran()) == 2 * ran
 
 
-def test_an_edited_module_or_site_is_another_study(tmp_path):
+def test_an_edited_module_or_site_is_another_row(tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text("a = 1")
-    before = Settings(policy_module=str(file)).fingerprint()
-    file.write_text("a = 2")
-    assert Settings(policy_module=str(file)).fingerprint() != before
-    job = jobs("a")[0]
-    assert Settings().key(job, "f1") != Settings().key(job, "f2")
+    mine, other = jobs("mine")[0], jobs("other")[0]
+    keys = []
+    for text in ("a = 1", "a = 2"):
+        file.write_text(text)
+        settings = Settings(policy_module=str(file), module_name="mine")
+        keys.append((settings.key(mine, "f1"), settings.key(other, "f1")))
+    assert keys[0][0] != keys[1][0], "the module's own row"
+    assert keys[0][1] == keys[1][1] == Settings().key(other, "f1"), "that of a controller beside it"
+    assert Settings().key(mine, "f1") != Settings().key(mine, "f2")
 
 
 STUDY = """
