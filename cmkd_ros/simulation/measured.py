@@ -42,6 +42,10 @@ _NIGHT_LIGHT = 25.0  # W/m2 while the sun is 2 deg below the horizon
 class Measured(Protocol):
     """Weather that was measured: what `World` takes instead of the synthetic one."""
 
+    @property
+    def end_ns(self) -> int:
+        """The last moment that it knows, UTC nanoseconds."""
+
     def weather(self, site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Weather:
         """The weather at (B,) times; what was not measured comes from the (B,) seeds.
 
@@ -64,7 +68,7 @@ class MeasuredDay:
 
     @property
     def end_ns(self) -> int:
-        """The last reading."""
+        """See `Measured`: the last reading."""
         return self.start_ns + self.step_ns * (len(self.irradiance) - 1)
 
     def inside(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -74,7 +74,7 @@ class MeasuredWeather:
 
     @property
     def end_ns(self) -> int:
-        """Where the last step ends."""
+        """See `measured.Measured`: where the last step ends."""
         return self.start_ns + self.step_ns * len(self.index)
 
     def placed(self, site: Site) -> Site:
