@@ -63,7 +63,6 @@ class Fisheye:
         # There a pixel spans many cells of the field: its clouds are averaged.
         self._blurred = np.clip((radius - 0.62) / 0.22, 0.0, 1.0).astype(f32)
         self._relief = (1.0 - self._blurred) * f32(1.45)  # elsewhere what is thin beside thicker cloud stands out
-        self._relief = (1.0 - self._blurred) * f32(1.45)  # elsewhere what is thin beside thicker cloud stands out
         # A deck is brightest overhead (Moon and Spencer 1942).
         self._overhead = ((1.0 + 2.0 * np.cos(angle)) / 3.0).astype(f32)
         self.lens = Lens(self.size, radius)
