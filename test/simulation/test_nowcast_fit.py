@@ -232,6 +232,5 @@ def test_power_of_a_real_roof_from_its_past(site):
             guess[~rest] = ridge(past[rest], (truth - past[:, -1])[rest], past[~rest], 3.0)
         stays = np.sqrt(np.mean(((past[:, -1] - truth) * full) ** 2))
         mine = np.sqrt(np.mean(((past[:, -1] + guess - truth) * full) ** 2))
-        print(
-            f"{ahead // 60:3d} min {stays:5.2f} {1 - mine / stays:6.1%}  ({len(truth)} readings of {len(np.unique(day))} days)"
-        )
+        found_in = f"{len(truth)} readings of {len(np.unique(day))} days"
+        print(f"{ahead // 60:3d} min {stays:5.2f} {1 - mine / stays:6.1%}  ({found_in})")
