@@ -16,7 +16,7 @@ CYCLE_S = 300.0  # one pulse in each: 12 starts an hour
 LOW_MOISTURE, HIGH_MOISTURE = 58.0, 66.0  # % of volume: watering begins below the one and ends above the other
 DRY_MOISTURE = 45.0  # %: the pump runs without pause
 WATERING_SHARE = 0.4  # of the time
-SPEED = 60.0  # %: a slow pump is quiet, seldom cavitates and needs less energy per cubic metre
+SPEED = 60.0  # %: fast enough to open drippers with check valves; slower or faster, a cubic metre needs more energy
 
 
 def watering(reading: Reading, before: NDArray[np.int64]) -> NDArray[np.int64]:
