@@ -46,7 +46,7 @@ CURVE = in_series(BC98, 2)
 DRIPPERS_OPEN_M, DRIPPERS_FULL_M = 8.2, 10.5
 PIPES_M = 8.0  # loss in filter, valves and lines at the sector's nominal flow (chosen)
 NOMINAL_X = 0.9  # nominal flow of the usual sector, as a share of the pump's best: nobody buys a pump without a margin
-_SECTORS = 0.8, 1.15  # sectors have fewer or more drippers than the usual one
+_SECTORS = 0.85, 1.1  # sectors have fewer or more drippers than the usual one
 
 # Life. Bearings and seal: 20,000 h at full speed. The others are orders of magnitude, chosen: a brass impeller lasts
 # 400 h of the worst cavitation, a dry seal 2 h, a start costs what 12 min do.
