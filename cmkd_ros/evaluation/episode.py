@@ -37,6 +37,11 @@ class Start:
     state: State
     observer: Observer
 
+    def picked(self, batch: Batch, farms: NDArray[np.int64]) -> Start:
+        """That of `batch`, which is `farms` of this one's batch."""
+        fields = {field.name: getattr(self.state, field.name)[farms] for field in dataclasses.fields(State)}
+        return Start(State(**fields), self.observer.picked(batch, farms))
+
 
 @dataclass(frozen=True)
 class Result:
@@ -96,7 +101,9 @@ def warmed(batch: Batch) -> Start:
         months = np.array([batch.site.local_time(int(stamp)).month for stamp in batch.start_ns], np.int64)
         begin = dataclasses.replace(begin, time_ns=batch.start_ns - BEFORE_H * HOUR_NS, month=months)
         observer = Observer(batch)
-        state, *_ = _roll(batch, Rules(batch.site), begin, observer, -batch.warm_steps, 0, PERIOD_S, None)
+        state, *_ = _roll(
+            batch, Rules(batch.site, period_s=PERIOD_S), begin, observer, -batch.warm_steps, 0, PERIOD_S, None
+        )
         zero = np.zeros(len(batch))
         fresh = dataclasses.replace(state, peak_kw=zero, quarter_kwh=zero)
         batch.__dict__["start"] = Start(fresh, observer)

@@ -14,7 +14,7 @@ from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.samples import NANOSECONDS
 from cmkd_ros.policy.objective import Values
 from cmkd_ros.simulation import prices as made_up
-from cmkd_ros.simulation.measured import MeasuredDay
+from cmkd_ros.simulation.measured import Measured
 from cmkd_ros.simulation.noise import hashed
 from cmkd_ros.site import Site
 
@@ -60,7 +60,7 @@ class Scenario:
     start_ns: int
     hours: float
     prices: Prices
-    measured: MeasuredDay | None = None
+    measured: Measured | None = None
     values: Values = field(default_factory=Values)
     note: str = ""
 

@@ -54,8 +54,18 @@ class Observer:
 
     def copy(self) -> Observer:
         """One that goes on from here by itself."""
-        other = Observer(self.batch)
+        return self.moved(self.batch)
+
+    def moved(self, batch: Batch) -> Observer:
+        """One that goes on in `batch` with this one's history: the same farms, later."""
+        other = Observer(batch)
         other.history, other._sum, other._count = self.history, self._sum.copy(), self._count
+        return other
+
+    def picked(self, batch: Batch, farms: NDArray[np.int64]) -> Observer:
+        """One of `batch`, which is `farms` of this one's batch."""
+        other = Observer(batch)
+        other.history, other._sum, other._count = self.history[farms], self._sum[farms], self._count
         return other
 
     def facts(self, readings: dict[str, Array], elapsed_ns: int) -> Array:

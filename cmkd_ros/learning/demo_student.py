@@ -28,7 +28,8 @@ from cmkd_ros.learning.regression import Perceptron, area_under_roc, fit_percept
 from cmkd_ros.policy.graph import open_session
 from cmkd_ros.policy.manifest import Manifest, load_manifest, save_manifest
 from cmkd_ros.policy.rules.reading import full_light
-from cmkd_ros.policy.rules.water import SPEED, cycle_s
+from cmkd_ros.policy.rules.settings import DEFAULTS
+from cmkd_ros.policy.rules.water import cycle_s
 from cmkd_ros.site import Site, load_site
 
 SIZES = Sizes(sky_height=64, sky_width=64, audio_samples=16_000, audio_rate_hz=16_000)
@@ -97,8 +98,18 @@ def fit_demo_student(
     learnt = train & clean
     importance = _importance(masked, eye, ear, hand)
     residuals = _residuals(rows, learnt, eye, believed, ahead)
+    speed = DEFAULTS.pump_speed_percent / 100.0
     fitted = demo_graph.Fitted(
-        eye, ear, hand, ahead, *residuals, importance, cycle_s(site), SPEED / 100.0, hours_ahead, IRRADIANCE_HORIZONS_S
+        eye,
+        ear,
+        hand,
+        ahead,
+        *residuals,
+        importance,
+        float(cycle_s(site)),
+        speed,
+        hours_ahead,
+        IRRADIANCE_HORIZONS_S,
     )
     figures = _figures(rows, held, eye, hand, seen, believed, ahead, fitted) | ear_figures
     figures["importance"] = {name: round(float(value), 6) for name, value in zip(MODALITIES, importance)}

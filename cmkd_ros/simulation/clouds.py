@@ -6,8 +6,8 @@ differ in place, wind and regime); where it exceeds a level that follows the cov
 thicker the higher it exceeds. The low layer is the sum of two textures that drift at slightly different speeds, so
 clouds are born and vanish. Along a line the optical depth of cumulus and stratocumulus has a spectrum of slope -5/3
 (Cahalan, R. F., Snider, J. B. (1989), Marine stratocumulus structure, Remote Sensing of Environment 28, 95-107); edges
-cut by a level add roughness, so the field itself is smoother: `SLOPE`, chosen on measured 1 s irradiance. Flat above 5
-km, and smooth below 30 m.
+cut by a level add roughness, so the field itself is smoother. `SLOPE` and `OUTER_M` are chosen on measured 1 s
+irradiance: how steep its ramps are, and how fast it forgets itself within minutes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +25,18 @@ from cmkd_ros.simulation.noise import hashed, normal, smooth, standing
 Array = NDArray[np.float64]
 
 HEIGHT_M = np.array([1400.0, 1400.0, 6500.0])  # of each texture above the camera: two of the low layer, one high
-MAX_TANGENT = math.tan(math.radians(80.0))  # lower than 10 deg above the horizon the field is not followed any further
+MAX_TANGENT = math.tan(math.radians(85.0))  # lower than 5 deg above the horizon the field is not followed any further
 TILE = 1024  # texture pixels; a power of two
-PIXEL_M = np.array([19.0, 13.0, 75.0])  # metres a pixel of each texture
+PIXEL_M = np.array([23.0, 17.0, 75.0])  # metres a pixel of each texture
 AROUND_M = 600.0  # what counts as the surroundings of the sun in the low layer
 EDGE = np.array([0.18, 1.0])  # softness of an edge in each layer, in standard deviations of the field
 
-SLOPE = 3.3  # of the power over the wavenumber in the plane; a cut along a line has one less
+SLOPE = 3.5  # of the power over the wavenumber in the plane; a cut along a line has one less
+OUTER_M = 9000.0  # on larger scales the spectrum is flat
+INNER_M = 12.0  # the field is smooth below about twice this
 
 _TURN_S = 5 * 3600.0  # the wind turns this slowly
-_SPEED = np.array([1.0, 0.95, 1.6])  # of each texture, in winds of the low layer
+_SPEED = np.array([1.0, 0.88, 1.6])  # of each texture, in winds of the low layer
 # Latent weather, each a sum of noise with these knots: cover of the low layer, its thickness, cover of the high layer.
 _LATENT_PERIODS_S = np.array([64.0, 15.0, 2.2]) * 3600.0
 _LATENT_WEIGHTS = np.array([1.0, 0.8, 0.45])
@@ -50,6 +53,8 @@ class Tie:
     `centre` (B, 2) of the line, the sun's direction (east, north); `wind` (B, 2) its unit vector; `way` (K,) downwind
     of the centre; `depth` (B, K) optical depth there; `width`, over which the binding fades beside the line.
     """
+
+    SHARED: ClassVar = ("way", "width")  # the same for all B
 
     centre: Array
     wind: Array
@@ -160,9 +165,11 @@ def field(state: CloudState, east: Array, north: Array, around: bool = False) ->
         i, j = np.floor(row), np.floor(column)
         u, v = row - i, column - j
         top, left = i.astype(np.int64) & (TILE - 1), j.astype(np.int64) & (TILE - 1)
-        below, right = (top + 1) & (TILE - 1), (left + 1) & (TILE - 1)
-        upper = texture[top, left] * (1 - v) + texture[top, right] * v
-        lower = texture[below, left] * (1 - v) + texture[below, right] * v
+        below, right = ((top + 1) & (TILE - 1)) * TILE, (left + 1) & (TILE - 1)
+        top *= TILE
+        flat = texture.ravel()
+        upper = flat.take(top + left) * (1 - v) + flat.take(top + right) * v
+        lower = flat.take(below + left) * (1 - v) + flat.take(below + right) * v
         values.append(upper * (1 - u) + lower * u)
     return np.stack([values[0] + values[1], *values[2:]], -1)
 
@@ -219,7 +226,7 @@ def _texture(channel: int, pixel_m: float, streak: float) -> NDArray[np.float32]
     white = np.sqrt(-2.0 * np.log1p(-u)) * np.cos(2.0 * np.pi * v)
     north, east = _wavenumbers(pixel_m)
     wave = np.hypot(north, streak * east)
-    power = (wave**2 + (1.0 / 5000.0) ** 2) ** (-0.5 * SLOPE) * np.exp(-((2 * np.pi * 12.0 * wave) ** 2))
+    power = (wave**2 + (1.0 / OUTER_M) ** 2) ** (-0.5 * SLOPE) * np.exp(-((2 * np.pi * INNER_M * wave) ** 2))
     power[0, 0] = 0.0
     made = np.fft.irfft2(np.fft.rfft2(white) * np.sqrt(power), (TILE, TILE))
     # Ranks instead of values: cover is then exact, whatever this one texture's tails are.

@@ -13,7 +13,6 @@ from cmkd_ros.simulation.noise import hashed
 Picture = NDArray[np.float32]
 
 _PATTERNS = 4  # of drops
-_SHOULDER = 200.0  # brighter than this, the picture bends towards white
 
 
 class Lens:
@@ -24,12 +23,14 @@ class Lens:
         axis = (np.arange(size) + 0.5) / (size / 2) - 1.0
         x, y = np.meshgrid(axis, axis)
         angle = np.arctan2(y, x) % (2 * np.pi)
-        # A skyline of trees and roofs, at most 4 deg high.
-        knots = np.linspace(0.0, 2 * np.pi, 181)
-        tops = 0.05 * np.convolve(hashed(71, np.arange(182)) ** 6, [0.2, 0.6, 0.2], "valid")
-        skyline = 0.99 - np.interp(angle, knots, np.append(tops, tops[0]))
-        rim = np.clip((skyline - radius) * size / 2.0 + 0.5, 0.0, 1.0)
-        self._rim = (rim * (1.0 - 0.4 * radius**4)).astype(np.float32)[..., None]
+        # A skyline of trees and roofs, at most 5 deg high, out of focus, and a lens that darkens towards the rim.
+        knots = np.linspace(0.0, 2 * np.pi, 361)
+        tops = hashed(71, np.arange(361)) ** 2 * np.interp(knots, knots[::12], hashed(74, np.arange(31)) ** 4)
+        skyline = 0.965 - 0.06 * np.interp(angle, knots, np.append(tops[:-1], tops[0]))
+        rim = 1.0 / (1.0 + np.exp(np.clip((radius - skyline) * 110.0, -40.0, 40.0)))
+        rim = np.where(radius < 1.0, rim * (1.0 - 0.62 * radius**3), 0.0)
+        # The sensor's law is exp(-light): its sign goes in here.
+        self._rim = np.repeat(-rim.astype(np.float32)[..., None], 3, axis=-1)
         dust = np.zeros((size, size), np.float32)
         place = hashed(72, np.arange(180), np.arange(3)[:, None])  # (3, 180)
         for across, down, bright in place.T:
@@ -41,46 +42,47 @@ class Lens:
     def _pattern(
         self, pattern: int, x: NDArray[np.float64], y: NDArray[np.float64]
     ) -> tuple[Picture, Picture, Picture]:
-        """Where each pixel looks through some forty drops (column, row), and how much darker their rims are."""
+        """Where each pixel looks through some forty drops (column, row), and what share of the light they let by."""
         size = self.size
         column, row, shade = x.copy(), y.copy(), np.zeros_like(x)
-        for across, down, share in hashed(73, pattern, np.arange(45), np.arange(3)[:, None]).T:
-            cx, cy, r = 1.8 * across - 0.9, 1.8 * down - 0.9, 0.018 + 0.075 * share**4
+        for across, down, share, turn in hashed(73, pattern, np.arange(45), np.arange(4)[:, None]).T:
+            cx, cy, r = 1.8 * across - 0.9, 1.8 * down - 0.9, 0.02 + 0.075 * share**3
             if np.hypot(cx, cy) > 0.93:
                 continue
-            dx, dy = (x - cx) / r, (y - cy) / (r * (0.75 + 0.3 * across))
-            inside = np.hypot(dx, dy)
-            mask = np.clip((1.0 - inside) * 4.0, 0.0, 1.0)
-            # A drop is a small fisheye upside down.
+            dx, dy = (x - cx) / r, (y - cy) / r
+            around = np.arctan2(dy, dx)
+            # No drop is round: it hangs, and creeps along the dust.
+            outline = 1.0 + 0.16 * np.sin(2 * around + 6.28 * turn) + 0.10 * np.sin(3 * around + 19.0 * turn)
+            inside = np.hypot(dx, dy) / outline
+            mask = np.clip((1.0 - inside) * 2.2, 0.0, 1.0)
+            # A drop is a small fisheye upside down, dark where it bends the ground in and bright opposite.
             column += mask * (cx - 1.6 * r * dx - column)
             row += mask * (cy - 1.6 * r * dy - row)
-            shade = np.maximum(shade, 0.40 * np.exp(-(((inside - 0.93) / 0.14) ** 2)) * (dy < 0.3))
+            lean = np.clip(-(dx * np.cos(0.9 * turn) * 0.5 + dy), -1.0, 1.0)
+            shade += np.exp(-(((inside - 0.82) / 0.24) ** 2)) * (0.20 + 0.42 * lean) - 0.12 * mask
         place = [((axis + 1.0) * size / 2 - 0.5).astype(np.float32) for axis in (column, row)]
-        return place[0], place[1], (1.0 - shade).astype(np.float32)[..., None]
+        passed = np.clip(1.0 - shade, 0.3, 1.5).astype(np.float32)
+        return place[0], place[1], np.repeat(passed[..., None], 3, axis=-1)
 
-    def through(
-        self, square: Picture, sun: tuple[float, float], seen: float, state: CloudState, exposure: float
-    ) -> NDArray[np.uint8]:
-        """The light `square` (size, size, 3), 0..255 and above, as the camera stores it; `seen` of the sun, 0..1."""
+    def flecks(self, sun: tuple[float, float], light: float) -> Picture | None:
+        """Light (size, size) of dust near the sun, which scatters it into the lens; None where there is none."""
+        if light < 0.05:
+            return None
+        row, column = (np.arange(self.size, dtype=np.float32) - np.float32(centre) for centre in sun)
+        width = np.float32((0.28 * self.size) ** 2)
+        down, across = np.exp(-(row**2) / width) * np.float32(0.6 * light), np.exp(-(column**2) / width)
+        return np.asarray(self._dust * down[:, None] * across, np.float32)
+
+    def through(self, square: Picture, state: CloudState, exposure: float) -> NDArray[np.uint8]:
+        """The light `square` (size, size, 3), which is overwritten, as the camera stores it."""
         size = self.size
         wet, dew = float(state.wet[0]), float(state.dew[0]) * float(np.clip(1.0 - 1.5 * exposure, 0.0, 1.0))
-        if seen > 0.05:
-            # Dust near the sun scatters its light into the lens.
-            row, column = (np.arange(size, dtype=np.float32) - centre for centre in sun)
-            width = (0.28 * size) ** 2
-            around = np.exp(-(row**2) / width)[:, None] * np.exp(-(column**2) / width)
-            around *= self._dust * np.float32(110.0 * seen * exposure)
-            square += around[..., None]
         if dew > 0.1:
             square = np.asarray(cv2.GaussianBlur(square, (0, 0), size * 0.012 * dew), np.float32)
         if wet > 0.1:
-            column, row, shade = self._drops[int(state.glass[0] * _PATTERNS) % _PATTERNS]
-            seen_through = np.asarray(cv2.remap(square, column, row, cv2.INTER_LINEAR), np.float32)
-            seen_through *= shade
-            square += np.float32(min(1.0, 2.0 * wet)) * (seen_through - square)
+            column, row, passed = self._drops[int(state.glass[0] * _PATTERNS) % _PATTERNS]
+            seen_through = cv2.remap(square, column, row, cv2.INTER_LINEAR) * passed
+            share = min(1.0, 2.0 * wet)
+            square = np.asarray(cv2.addWeighted(seen_through, share, square, 1.0 - share, 0.0), np.float32)
         square *= self._rim
-        over = np.maximum(square - np.float32(_SHOULDER), 0.0)
-        square -= over
-        over /= over * np.float32(1.0 / (255.0 - _SHOULDER)) + np.float32(1.0)
-        square += over
-        return np.asarray(cv2.convertScaleAbs(square), np.uint8)
+        return np.asarray(cv2.convertScaleAbs(cv2.exp(square), alpha=-255.0, beta=255.0), np.uint8)

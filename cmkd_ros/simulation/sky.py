@@ -3,7 +3,8 @@
 
 A pure function of the cloud field and the sun. Blue sky and aureole are smooth and made on a coarse grid; clouds are
 looked up in the field that also makes the irradiance, pixel by pixel; then comes the lens: flare, dirt, drops, dew.
-Brightness is a fixed exposure for the day's light with a soft shoulder, as cheap cameras do.
+All of it is light; the sensor stores 255 (1 - exp(-light)), as cheap cameras bend towards white. A cloud's own light
+follows the share that passes its optical depth (`weather.light`), so thick clouds are dark and thin ones white.
 """
 
 from __future__ import annotations
@@ -20,12 +21,23 @@ from cmkd_ros.simulation.lens import Lens
 Picture = NDArray[np.float32]
 
 _COARSE = 56  # blue and glow change slowly over the picture: they are computed on a grid of about this many pixels
-# Light of the day's sky, red, green, blue, before exposure: after frames of fisheye cameras under clear skies.
-_ZENITH, _HORIZON, _HAZY = (np.array(c, np.float32) for c in ((36, 55, 92), (122, 138, 158), (140, 146, 152)))
-_DUSK, _TWILIGHT = (np.array(c, np.float32) for c in ((250, 160, 84), (118, 140, 172)))
-_WHITE, _GREY = (np.array(c, np.float32) for c in ((242, 240, 234), (84, 87, 92)))
-_GLOW = np.array((1.0, 0.96, 0.86), np.float32)
+_CORE = 0.13  # half width of the square around the sun, in sizes of the picture, where its glare is exact
 f32 = np.float32
+
+
+def _light(*stored: float) -> NDArray[np.float32]:
+    """The light, red, green and blue, that the sensor stores as these 0..255."""
+    return (-np.log1p(-np.array(stored) / 255.0)).astype(f32)
+
+
+# Stored colours, after frames of fisheye cameras (SKIPP'D: medians of rings of the sky).
+_ZENITH, _HORIZON, _HAZY = _light(40, 62, 96), _light(136, 154, 178), _light(146, 152, 158)
+_DUSK, _TWILIGHT, _NIGHTFALL = _light(244, 190, 120), _light(140, 158, 186), _light(168, 160, 162)
+_WHITE = np.array((2.45, 2.42, 2.38), f32)  # light of a thin cloud in full sun
+_WARM = np.array((2.6, 1.75, 1.15), f32)  # of one in the last sun
+_SHADE = _light(46, 50, 58)  # what the blue sky and the ground give to its dark side
+_HIDING = 0.36  # a cloud scatters mostly forward, so it hides the blue behind it as if thinner (1 - g^2 = 0.28, and up)
+_GLOW = np.array((1.0, 0.96, 0.88), f32)
 
 
 class Fisheye:
@@ -48,17 +60,26 @@ class Fisheye:
         # Towards the horizon single clouds are lost in haze, and seen from the side they hide more.
         self._clear = np.clip((89.0 - np.degrees(angle)) / 11.0, 0.0, 1.0).astype(f32)
         self._slant = np.minimum(1.0 / np.maximum(np.cos(angle), 0.3), 3.0).astype(f32)
+        # There a pixel spans many cells of the field: its clouds are averaged.
+        self._blurred = np.clip((radius - 0.62) / 0.22, 0.0, 1.0).astype(f32)
+        # A deck is brightest overhead (Moon and Spencer 1942).
+        self._overhead = ((1.0 + 2.0 * np.cos(angle)) / 3.0).astype(f32)
         self.lens = Lens(self.size, radius)
-        east, north, radius = self._grid(min(self.size, _COARSE))
-        angle = np.minimum(radius, 1.0) * (np.pi / 2)
-        unit = np.sin(angle) / np.maximum(radius, 1e-6)
-        self._directions = np.stack([east * unit, north * unit, np.cos(angle)], -1).astype(f32)  # (h, w, 3)
+        self._fine, self._directions = (self._looks(size) for size in (self.size, min(self.size, _COARSE)))
 
     @staticmethod
     def _grid(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         axis = (np.arange(size) + 0.5) / (size / 2) - 1.0
         east, north = np.meshgrid(-axis, -axis)
         return east, north, np.hypot(east, north)
+
+    @classmethod
+    def _looks(cls, size: int) -> Picture:
+        """Unit vectors (size, size, 3), east, north and up, of the pixels of a circle."""
+        east, north, radius = cls._grid(size)
+        angle = np.minimum(radius, 1.0) * (np.pi / 2)
+        unit = np.sin(angle) / np.maximum(radius, 1e-6)
+        return np.stack([east * unit, north * unit, np.cos(angle)], -1).astype(f32)
 
     def pixel(self, elevation_deg: float, azimuth_deg: float) -> tuple[float, float]:
         """Row and column where a direction of the sky appears."""
@@ -106,11 +127,30 @@ class Fisheye:
         # What is left of the sun behind the cloud before it; below the horizon nothing.
         up = float(np.clip(elevation_deg / 2.0 + 0.5, 0.0, 1.0))
         seen = up * float(np.exp(-0.8 * (low[at] + high[at])))
-        blue, glow, near = self._sky(state, elevation_deg, azimuth_deg, seen, up)
-        square = self._clouded(state, low, high, blue, near, (row, column), elevation_deg)
-        square *= f32(exposure)
-        square += cv2.resize(glow, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
-        pixels = self.lens.through(square, (row, column), seen, state, exposure)
+        elevation, azimuth = np.radians([elevation_deg, azimuth_deg])
+        level = np.cos(elevation)
+        sun = np.array([level * np.sin(azimuth), level * np.cos(azimuth), np.sin(elevation)], f32)
+        dusk = f32(np.clip(1.0 - abs(elevation_deg - 1.0) / 13.0, 0.0, 1.0))
+        warm = _GLOW + dusk * (np.array((1.0, 0.72, 0.42), f32) - _GLOW)
+        blue, glow, white, near = self._sky(state, elevation_deg, sun, seen, up, dusk, warm)
+        passed, lit = self._clouds(state, low, high, near, (row, column))
+        wide = (self.size, self.size)
+        flecks = self.lens.flecks((row, column), seen * exposure)
+        planes = []
+        for channel in range(3):
+            plane = cv2.resize(blue[channel], wide, interpolation=cv2.INTER_LINEAR)
+            if passed is not None and lit is not None:
+                plane *= passed
+                plane += lit * (white[channel] if white.ndim == 1 else cv2.resize(white[channel], wide))
+            plane += cv2.resize(glow[channel], wide, interpolation=cv2.INTER_LINEAR)
+            plane *= f32(exposure)
+            if flecks is not None:
+                plane += flecks
+            planes.append(plane)
+        square = cv2.merge(planes)
+        if seen > 0.003:
+            self._glare(square, (row, column), sun, f32(seen) * warm)
+        pixels = self.lens.through(np.asarray(square, f32), state, exposure)
         if self.shape == (self.size, self.size):
             return pixels
         whole = np.zeros((*self.shape, 3), np.uint8)
@@ -119,71 +159,91 @@ class Fisheye:
         return whole
 
     def _sky(
-        self, state: clouds.CloudState, elevation_deg: float, azimuth_deg: float, seen: float, up: float
-    ) -> tuple[Picture, Picture, Picture]:
-        """On the coarse grid: colour of the blue sky, what the sun adds, and cosine of the angle to the sun."""
-        elevation, azimuth = np.radians([elevation_deg, azimuth_deg])
-        sun = np.array([np.cos(elevation) * np.sin(azimuth), np.cos(elevation) * np.cos(azimuth), np.sin(elevation)])
-        near = np.maximum(self._directions @ sun.astype(f32), 0.0)
-        low = (1.0 - self._directions[..., 2])[..., None]
-        haze = f32(np.clip((state.haze[0] - 2.3) / 3.0, 0.0, 1.0))
-        dusk = f32(np.clip(1.0 - abs(elevation_deg - 1.0) / 13.0, 0.0, 1.0))
-        side = (near**2)[..., None]
-        colour = _ZENITH + (0.25 + 0.75 * haze) * low**1.5 * (_HORIZON - _ZENITH) + low**4 * 0.5 * (_HORIZON - _ZENITH)
-        colour += haze * 0.45 * (_HAZY - colour)
-        colour += 0.55 * dusk * (_TWILIGHT - colour)
-        colour += (0.9 * dusk * low**2 * (0.25 + 0.75 * side)) * (_DUSK - colour)
-        aureole = 34.0 * (1.0 + 2.0 * haze) * near**6 + (90.0 + 40.0 * haze) * near**40
-        glow = seen * (aureole + 300.0 * near**250 + 700.0 * near**3000) + up * 16.0 * near**5
-        warm = _GLOW + dusk * (np.array((1.0, 0.72, 0.42), f32) - _GLOW)
-        return colour.astype(f32), (glow[..., None] * warm).astype(f32), near
-
-    def _clouded(
         self,
         state: clouds.CloudState,
-        low: Picture,
-        high: Picture,
-        blue: Picture,
-        near: Picture,
-        sun: tuple[float, float],
         elevation_deg: float,
-    ) -> Picture:
-        """The blue sky with both layers before it."""
-        wide = (self.size, self.size)
-        square = np.asarray(cv2.resize(blue, wide, interpolation=cv2.INTER_LINEAR), f32)
-        bright = np.asarray(cv2.resize(near, wide, interpolation=cv2.INTER_LINEAR), f32)
+        sun: Picture,
+        seen: float,
+        up: float,
+        dusk: np.float32,
+        warm: Picture,
+    ) -> tuple[Picture, Picture, Picture, Picture]:
+        """On the coarse grid: light (3, h, w) of the blue sky without a cloud's shade, what comes on top before every
+        cloud, the light of a thin cloud ((3,), or (3, h, w) at dusk), and the cosine (h, w) of the angle to the sun."""
+        near = np.maximum(self._directions @ sun, f32(1e-6))
+        low = f32(1.0) - self._directions[..., 2]
+        haze = f32(np.clip((state.haze[0] - 2.3) / 3.0, 0.0, 1.0))
+        side = near * near
+        steep = low * low
+        to_horizon = (f32(0.25) + f32(0.75) * haze) * low * np.sqrt(low) + f32(0.5) * steep * steep
+        colour = _ZENITH[:, None, None] + to_horizon * (_HORIZON - _ZENITH)[:, None, None]
+        colour += haze * f32(0.4) * (_HAZY[:, None, None] - colour)
+        colour += f32(0.6) * dusk * (_TWILIGHT[:, None, None] - colour)
+        # The last sun: a band along the whole horizon, and fire under the sun.
+        colour += (f32(0.5) * dusk * steep) * (_NIGHTFALL[:, None, None] - colour)
+        colour += (dusk * low * steep * side) * (_DUSK[:, None, None] - colour)
+        angle = np.log(near)
+        glow = (0.22 + 0.35 * haze) * np.exp(6.0 * angle) + (0.8 + 0.5 * haze) * np.exp(45.0 * angle)
+        glow = seen * glow + up * (0.07 + 0.35 * dusk) * np.exp(5.0 * angle)
+        cover = state.cover[0, 0] + state.cover[0, 1]
+        white = _WHITE
+        if dusk > 0.0 and cover > 0.0:
+            tint = dusk * (f32(0.35) + f32(0.65) * side)
+            white = _WHITE[:, None, None] + tint * (_WARM - _WHITE)[:, None, None]
+            white *= f32(1.0) - f32(0.55) * dusk * (f32(1.0) - side)
+        shade = _SHADE[:, None, None] if cover > 0.0 else f32(0.0)
+        front = glow[None] * warm[:, None, None] + shade
+        return np.asarray(colour - shade, f32), np.asarray(front, f32), np.asarray(white, f32), near
+
+    def _clouds(
+        self, state: clouds.CloudState, low: Picture, high: Picture, near: Picture, sun: tuple[float, float]
+    ) -> tuple[Picture | None, Picture | None]:
+        """What both layers let through, and their own light in shares of a thin cloud's, (size, size) each."""
+        if not (state.cover[0] > 0.0).any():
+            return None, None
+        passed = lit = None
+        bright = np.asarray(cv2.resize(near, (self.size, self.size), interpolation=cv2.INTER_LINEAR), f32)
         bright *= bright
         bright *= bright
-        dusk = f32(np.clip(1.0 - abs(elevation_deg - 1.0) / 11.0, 0.0, 1.0))
-        white = _WHITE + dusk * (np.array((226, 186, 148), f32) - _WHITE)
-        cover = f32(state.coverage[0])
         if state.cover[0, 1] > 0.0:
-            veil = 1.0 - np.exp(-1.1 * self._slant * high)
-            _over(square, 0.85 * veil * self._clear, 0.72 + 0.3 * bright, white, white)
+            passed = np.exp(f32(-1.1) * self._slant * high)
+            passed += (f32(1.0) - passed) * (f32(1.0) - f32(0.85) * self._clear)
+            lit = (f32(1.0) - passed) * (f32(0.5) + f32(0.7) * bright)
+        cover = f32(state.coverage[0])
         if cover > 0.0:
-            hidden = 1.0 - np.exp(-0.8 * self._slant * low)
-            # Light comes from the sun's side: where the cloud thickens away from it, it is lit.
-            soft = cv2.blur(low, (3, 3))
-            lit = 1.0 / (1.0 + (0.03 + 0.03 * cover) * soft)
+            open_ = np.exp(f32(-_HIDING) * self._slant * low)
+            open_ += self._blurred * (cv2.GaussianBlur(open_, (5, 5), 1.4) - open_)
+            far = (f32(1.0) - self._clear) * (f32(1.0) - f32(0.8) * cover * cover)
+            open_ = open_ * self._clear + far
+            share = f32(1.0) / (f32(1.0) + f32(0.1125) * low)
+            closed = cover**3
+            share *= f32(1.0 - closed) + f32(1.55 * closed) * np.sqrt(share)
+            share += self._blurred * (cv2.GaussianBlur(share, (5, 5), 1.4) - share)
+            # Light comes from the sun's side: where the cloud is thinner towards it, it is lit.
             centre = self.size / 2
             step = np.array([sun[0] - centre, sun[1] - centre])
             step *= 0.02 * self.size / max(float(np.hypot(*step)), 1.0)
             move = np.array([[1, 0, -step[1]], [0, 1, -step[0]]], f32)
-            towards = cv2.warpAffine(lit, move, wide, borderMode=cv2.BORDER_REPLICATE)
-            lit -= np.clip(f32(0.7) * (towards - lit), -0.1, 0.3) * (1.0 - 0.6 * cover)
-            lit *= 0.98 + 0.08 * cover
-            lit += (0.4 - 0.2 * cover) * bright * np.exp(-0.08 * soft)
-            far = f32(1.0) - self._clear
-            hidden = hidden * self._clear + far * (0.8 * cover**2)
-            _over(square, hidden, lit, _GREY, white)
-        return square
+            towards = cv2.warpAffine(share, move, (self.size, self.size), borderMode=cv2.BORDER_REPLICATE)
+            share += f32(0.7 - 0.3 * cover) * (towards - share)
+            share *= f32(1.0) + f32(0.75) * cover**4 * (self._overhead * f32(1.5) - f32(0.5))
+            share += (f32(0.9) - f32(0.5) * cover) * bright * bright * np.exp(f32(-0.12) * low)
+            share *= f32(1.0) - open_
+            if passed is None or lit is None:
+                return open_, share
+            lit *= open_
+            lit += share
+            passed *= open_
+        return passed, lit
 
-
-def _over(square: Picture, share: Picture, lit: Picture, dark: NDArray[np.float32], light: NDArray[np.float32]) -> None:
-    """Lay a cloud of `share` over `square`, in place: its colour goes from `dark` to `light` as `lit` goes 0..1."""
-    for channel in range(3):
-        plane = square[..., channel]
-        plane += share * (dark[channel] * f32(0.55) + lit * (light[channel] - dark[channel] * f32(0.55)) - plane)
+    def _glare(self, square: Picture, at: tuple[float, float], sun: Picture, light: Picture) -> None:
+        """Add the sun's glare to `square`, in place, pixel by pixel near the sun."""
+        reach = max(round(_CORE * self.size), 2)
+        rows, columns = (slice(max(round(place) - reach, 0), max(round(place) + reach + 1, 0)) for place in at)
+        away = np.maximum(f32(1.0) - self._fine[rows, columns] @ sun, 0.0)
+        fade = np.maximum(f32(1.0) - away / f32(1.0 - np.cos(_CORE * np.pi)), 0.0)
+        core = f32(3.2) * np.exp(-260.0 * away) * fade + f32(14.0) * np.exp(-1600.0 * away)
+        square[rows, columns] += core[..., None] * light
 
 
 def _depth(values: Picture, level: float, depth: float, edge: float) -> Picture:

@@ -20,7 +20,7 @@ from cmkd_ros.physics.choose import anywhere, between, either, larger, smaller
 from cmkd_ros.simulation import grid
 from cmkd_ros.simulation.faults import Faults
 from cmkd_ros.simulation.indoors import Indoors
-from cmkd_ros.simulation.measured import MeasuredDay, measured_weather
+from cmkd_ros.simulation.measured import Measured
 from cmkd_ros.simulation.pump import TANK_DRY, Irrigation
 from cmkd_ros.simulation.weather import Weather, weather
 from cmkd_ros.site import Site
@@ -111,9 +111,9 @@ class World:
         site: Site,
         seeds: NDArray[np.int64],
         faults: Faults | None = None,
-        measured: MeasuredDay | None = None,
+        measured: Measured | None = None,
     ):
-        """With `measured`, its irradiance and sky replace the synthetic ones."""
+        """With `measured` (a day, a year), what it knows of the weather replaces the synthetic one."""
         self.site, self.faults, self.measured = site, faults, measured
         self.seeds = np.atleast_1d(np.asarray(seeds, np.int64))
         self.area_m2 = site.led.canopy_area_m2
@@ -155,7 +155,7 @@ class World:
     def weather(self, time_ns: NDArray[np.int64]) -> Weather:
         """The weather at (B,) UTC nanoseconds."""
         if self.measured is not None:
-            return measured_weather(self.site, self.measured, self.seeds, time_ns)
+            return self.measured.weather(self.site, self.seeds, time_ns)
         return weather(self.site, self.seeds, time_ns)
 
     def step(self, state: State, actions: Array, step_ns: int = STEP_NS, outside: Weather | None = None) -> State:

@@ -3,24 +3,19 @@
 
 from __future__ import annotations
 
-import csv
-import datetime
-import itertools
-import math
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.samples import NANOSECONDS, Market
 from cmkd_ros.contract.telemetry import CHANNEL, HOURS_AHEAD, MARKET_CHANNELS
 from cmkd_ros.site.site import Site
+from cmkd_ros.site.table import Column, read_table
 
 HOUR_NS = 3600 * NANOSECONDS
 _TARIFF_HOURS = 48
 _MOST_STEPS = 100_000
-_START = "start"
 
 
 def tariff_market(site: Site, now_ns: int) -> Market:
@@ -41,42 +36,20 @@ def read_market(path: Path, site: Site, now_ns: int) -> Market:
     they are known, `feed_in_price_eur_per_kwh` and `grid_carbon_kg_per_kwh` (without the column, the tariff's value).
     An empty cell, and a step without a row, is not known. Raises `ConfigurationError` with every faulty line.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(str(path), [str(error)]) from error
-    columns = set(rows[0]) if rows else set()
-    missing = [name for name in (_START, MARKET_CHANNELS[0]) if name not in columns]
-    if missing:
-        raise ConfigurationError(str(path), [f"no column {name!r}, or no row" for name in missing])
-    faults: list[str] = []
-    starts = [_start(row[_START], line, faults) for line, row in enumerate(rows, 2)]
+    wanted = {
+        name: Column(CHANNEL[name].low, CHANNEL[name].high, CHANNEL[name].unit, needed=name == MARKET_CHANNELS[0])
+        for name in MARKET_CHANNELS
+    }
+    table = read_table(path, wanted, _MOST_STEPS)
     defaults = {
         MARKET_CHANNELS[1]: site.tariff.feed_in_price_eur_per_kwh,
         MARKET_CHANNELS[2]: site.tariff.grid_carbon_kg_per_kwh,
     }
-    cells = {
-        name: [_cell(row[name], name, line, faults) for line, row in enumerate(rows, 2)]
+    series = [
+        table.columns[name] if name in table.columns else np.where(table.given, defaults[name], np.nan)
         for name in MARKET_CHANNELS
-        if name in columns
-    }
-    steps = [after - before for before, after in itertools.pairwise(starts)]
-    step_ns = min(steps, default=HOUR_NS)
-    if not faults and (step_ns <= 0 or any(step % step_ns for step in steps)):
-        faults.append(f"the column {_START!r} must rise in equal steps (steps may be left out)")
-    if faults:
-        raise ConfigurationError(str(path), faults)
-    places = (np.array(starts, np.int64) - starts[0]) // step_ns
-    count = int(places[-1]) + 1
-    if count > _MOST_STEPS:
-        raise ConfigurationError(str(path), [f"spans {count} steps of {step_ns / NANOSECONDS:g} s: is a date wrong?"])
-    series = []
-    for name in MARKET_CHANNELS:
-        values = np.full(count, np.nan)
-        values[places] = cells[name] if name in cells else defaults[name]
-        series.append(values)
-    return Market(now_ns, starts[0], step_ns / NANOSECONDS, *series)
+    ]
+    return Market(now_ns, table.start_ns, table.step_ns / NANOSECONDS, *series)
 
 
 def at(market: Market, now_ns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -104,28 +77,3 @@ def _sampled(
     places = (times_ns - start_ns) // step_ns
     inside = (places >= 0) & (places < series.shape[1])
     return np.where(inside, series[:, np.clip(places, 0, series.shape[1] - 1)], np.nan)
-
-
-def _start(text: str | None, line: int, faults: list[str]) -> int:
-    try:
-        start = datetime.datetime.fromisoformat((text or "").strip())
-    except ValueError:
-        faults.append(f"line {line}: {text!r} is no ISO 8601 time")
-        return 0
-    if start.tzinfo is None:
-        faults.append(f"line {line}: {text!r} has no offset; write Z for UTC, or +02:00")
-        return 0
-    return round(start.timestamp()) * NANOSECONDS
-
-
-def _cell(text: str | None, name: str, line: int, faults: list[str]) -> float:
-    if not (text or "").strip():
-        return math.nan
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = math.nan
-    channel = CHANNEL[name]
-    if not channel.low <= value <= channel.high:
-        faults.append(f"line {line}: {name} {text!r}; it must be {channel.low:g} to {channel.high:g} {channel.unit}")
-    return value

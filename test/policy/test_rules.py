@@ -12,7 +12,6 @@ from cmkd_ros.contract.telemetry import CHANNEL_NAMES
 from cmkd_ros.fusion.future import clear_sky
 from cmkd_ros.fusion.window import stack
 from cmkd_ros.policy.rules import Rules
-from cmkd_ros.policy.rules.light import first_light_state
 from cmkd_ros.policy.rules.reading import read
 from cmkd_ros.policy.rules.water import share_of_time
 
@@ -212,7 +211,7 @@ def test_the_light_sum_starts_again_at_local_midnight_and_only_then(site, window
 
 def test_after_a_restart_the_light_sum_comes_from_the_history(site, window_of, at):
     window = window_of(at(12, 7, 30), IDLE, FLAT, PAST | {"canopy_light_umol_per_m2_s": 100.0})
-    state = Rules(site).decide(window, first_light_state(1) | {"watering": np.zeros(1, np.int64)})[2]
+    state = Rules(site).decide(window, Rules(site).reset(1))[2]
     assert state["light_sum"][0] == pytest.approx(12 * 3600 * 100e-6)  # from midnight to the last full quarter
 
 

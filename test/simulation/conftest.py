@@ -7,12 +7,15 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 
 from cmkd_ros.simulation.farm import SimulatedFarm
 from cmkd_ros.site import Site, load_site, sections
 
+Array = NDArray[np.float64]
 START_NS = 1_750_000_000 * 10**9  # 2025-06-15 15:06:40 UTC, a Sunday
 
 
@@ -25,6 +28,16 @@ def on_serial_line(site: Site, path: Path, parity: str = "N") -> Site:
     """The same site with its bus on a serial line."""
     bus = sections.Bus(name="farm", transport="rtu", device=str(path), baud_rate=115200, parity=parity)
     return dataclasses.replace(site, modbus=dataclasses.replace(site.modbus, buses=(bus,)))
+
+
+def ridge(x: Array, y: Array, test: Array, strength: float = 30.0) -> Array:
+    """Fit y (N,) to features (N, K) by ridge regression on standardised features; its values for `test` (M, K)."""
+    mean, spread = x.mean(0), x.std(0) + 1e-6
+    a = np.c_[(x - mean) / spread, np.ones(len(x))]
+    b = np.c_[(test - mean) / spread, np.ones(len(test))]
+    penalty = strength * np.eye(a.shape[1])
+    penalty[-1, -1] = 0.0
+    return np.asarray(b @ np.linalg.solve(a.T @ a + penalty, a.T @ y))
 
 
 @pytest.fixture(params=["tcp", "rtu"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LED intensity: reach the day's light sum in the cheapest light, and no more.
+"""LED intensity: as much light as a day is worth at its prices, in the cheapest light.
 
 The rest of the local day is split into pieces of energy: in each hour that part which PV surplus would feed at the
 feed-in price, and the rest at the import price. The cheapest pieces are lit, and pieces of about the same price share
@@ -9,6 +9,8 @@ equally, so that light is spread over many hours (which a crop uses better) and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from cmkd_ros.contract.samples import NANOSECONDS
@@ -17,10 +19,9 @@ from cmkd_ros.fusion.window import Window
 from cmkd_ros.policy.interface import State
 from cmkd_ros.policy.rules.outlook import Outlook
 from cmkd_ros.policy.rules.reading import Reading, Values, first_known, full_light
+from cmkd_ros.policy.rules.settings import RuleSettings, column
 from cmkd_ros.site import Site
 
-SAME_PRICE = 0.02  # EUR/kWh: closer prices count as equal
-DIMMEST = 3.0  # %: below, lights off
 LONGEST_STEP_S = HISTORY_STEP_S  # a longer gap between decisions is filled from the history instead
 
 
@@ -49,43 +50,119 @@ def count_light(window: Window, reading: Reading, state: State, site: Site) -> S
     }
 
 
-def light(window: Window, reading: Reading, outlook: Outlook, light_sum: Values, site: Site) -> tuple[Values, Values]:
+def light(
+    window: Window,
+    reading: Reading,
+    outlook: Outlook,
+    light_sum: Values,
+    site: Site,
+    settings: RuleSettings,
+    lettuce_eur_per_kg: float,
+) -> tuple[Values, Values]:
     """LED intensity (B,) in %, and the lights' expected power in the next 24 hours, (B, 24) kW."""
     led = site.led
-    begins = led.min_dark_h - window.local_hour[:, None]  # hours from now
-    midnight = 24.0 - window.local_hour[:, None]
-    hours = np.maximum(
-        np.minimum(outlook.end_h, midnight) - np.maximum(np.maximum(outlook.start_h, begins), 0.0), 0.0
-    )  # (B, 24) lit hours allowed in each hour of the outlook
-    needed_kwh = np.maximum(led.light_sum_target_mol_per_m2 - light_sum, 0.0) / _mol_per_kwh(site)
-
-    # What each hour may draw under the guard, unless the day's light then falls short: then up to the hard guard. The
-    # running hour takes what the meters say this second, so that the lights are shed before the limit is passed.
-    own = first_known(reading.led_kw, np.minimum(reading.light / full_light(site), 1.0) * led.power_kw, 0.0)
-    others = np.where(np.isnan(reading.net_kw), outlook.base_kw[:, 0] - outlook.pv_kw[:, 0], reading.net_kw - own)
+    dark_h = np.maximum(settings.dark_h, led.min_dark_h) + np.zeros(window.batch)
+    midnight = 24.0 - window.local_hour[:, None]  # hours from now
+    hours = _overlap(outlook, dark_h[:, None] - window.local_hour[:, None], midnight)  # (B, 24) lit hours allowed
     rest = outlook.base_kw - outlook.pv_kw
-    rest[:, 0] = others
-    draw = np.clip(reading.guard_kw[:, None] - rest, 0.0, led.power_kw)
-    short = (draw * hours).sum(axis=1) < needed_kwh
-    ceiling = np.where(short, reading.hard_guard_kw, reading.guard_kw)
-    draw = np.where(short[:, None], np.clip(ceiling[:, None] - rest, 0.0, led.power_kw), draw)
+    # The running hour takes what the meters say this second, so that lights are shed before the limit is passed.
+    own = first_known(reading.led_kw, np.minimum(reading.light / full_light(site), 1.0) * led.power_kw, 0.0)
+    rest[:, 0] = np.where(np.isnan(reading.net_kw), rest[:, 0], reading.net_kw - own)
+    daylight = settings.daylight_trust * _daylight(reading, outlook, np.minimum(outlook.end_h, midnight), site)
 
-    surplus = np.clip(-rest, 0.0, draw)
-    power = np.concatenate([surplus, draw - surplus], axis=1)  # (B, 48) kW
+    def wanted_kwh(price: Values) -> Values:
+        target = led.light_sum_target_mol_per_m2 * settings.light_sum(price, lettuce_eur_per_kg)
+        return np.maximum(target - column(light_sum + daylight), 0.0) / _mol_per_kwh(site)
+
+    plan = _cheapest(reading, outlook, rest, hours, wanted_kwh, site, settings)
+    percent = np.minimum(plan[:, 0] / led.power_kw * 100.0, 100.0)
+    percent = np.where((window.local_hour < dark_h) | (percent < settings.led_least_percent), 0.0, percent)
+
+    even = settings.light_sum_factor * led.light_sum_target_mol_per_m2 / _mol_per_kwh(site)
+    even = even / np.maximum(24.0 - dark_h, 1.0)
+    tomorrow = np.where(
+        outlook.start_h >= midnight + dark_h[:, None],
+        column(np.minimum(even, led.power_kw) * np.ones(window.batch)),
+        0.0,
+    )
+    if np.any(settings.plan_tomorrow > 0.0):
+        tomorrow = tomorrow + column(settings.plan_tomorrow) * (
+            _tomorrow(reading, outlook, rest, midnight, dark_h, site, settings, lettuce_eur_per_kg) - tomorrow
+        )
+    return percent, np.where(hours > 0, plan, 0.0) + tomorrow
+
+
+def _overlap(outlook: Outlook, begin_h: Values, end_h: Values) -> Values:
+    """Hours of each hour of the outlook (B, 24) between two times (B, 1), hours from now."""
+    return np.maximum(np.minimum(outlook.end_h, end_h) - np.maximum(np.maximum(outlook.start_h, begin_h), 0.0), 0.0)
+
+
+def _cheapest(
+    reading: Reading,
+    outlook: Outlook,
+    rest: Values,
+    hours: Values,
+    wanted_kwh: Callable[[Values], Values],
+    site: Site,
+    settings: RuleSettings,
+) -> Values:
+    """Mean power (B, 24) in kW in the `hours` (B, 24) for the cheapest light. `rest` is net power without lights.
+
+    An hour may draw what stays under the guard, unless the light then falls short: then up to the hard guard.
+    `wanted_kwh` says for prices (B, 48) how much light is wanted in all where it costs that much.
+    """
+    most = column(site.led.power_kw * settings.led_most_percent / 100.0)
+    dear = np.concatenate([outlook.feed_in_price, outlook.cost], axis=1)  # (B, 48)
+    wanted = wanted_kwh(dear)
+    draw = np.clip(reading.guard_kw[:, None] - rest, 0.0, most)
+    short = (draw * hours).sum(axis=1) < wanted[:, 24:].min(axis=1)
+    draw = np.where(short[:, None], np.clip(reading.hard_guard_kw[:, None] - rest, 0.0, most), draw)
+
+    surplus = np.clip(-rest, 0.0, draw) * column(settings.pv_following)
+    power = np.concatenate([surplus, draw - surplus], axis=1)
     energy = power * np.tile(hours, 2)
-    price = np.round(np.concatenate([outlook.feed_in_price, outlook.import_price], axis=1) / SAME_PRICE)
+    price = np.round(dear / column(settings.light_price_step))
     cheaper = (energy[:, None, :] * (price[:, None, :] < price[:, :, None])).sum(axis=2)
     equal = (energy[:, None, :] * (price[:, None, :] == price[:, :, None])).sum(axis=2)
-    share = np.clip((needed_kwh[:, None] - cheaper) / np.maximum(equal, 1e-9), 0.0, 1.0)
-    plan = (share * power).reshape(-1, 2, 24).sum(axis=1)
+    share = np.clip((wanted - cheaper) / np.maximum(equal, 1e-9), 0.0, 1.0)
+    return (share * power).reshape(-1, 2, 24).sum(axis=1)
 
-    # Tomorrow is planned as an even day.
-    dark = window.local_hour < led.min_dark_h
-    percent = np.minimum(plan[:, 0] / led.power_kw * 100.0, 100.0)
-    percent = np.where(dark | (percent < DIMMEST), 0.0, percent)
-    even = led.light_sum_target_mol_per_m2 / _mol_per_kwh(site) / max(24.0 - led.min_dark_h, 1.0)
-    tomorrow = outlook.start_h >= midnight + led.min_dark_h
-    return percent, np.where(hours > 0, plan, 0.0) + np.where(tomorrow, min(even, led.power_kw), 0.0)
+
+def _tomorrow(
+    reading: Reading,
+    outlook: Outlook,
+    rest: Values,
+    midnight: Values,
+    dark_h: Values,
+    site: Site,
+    settings: RuleSettings,
+    lettuce_eur_per_kg: float,
+) -> Values:
+    """The lights' mean power (B, 24) in tomorrow's hours of the outlook, which get their share of a day's light."""
+    hours = _overlap(outlook, midnight + dark_h[:, None], midnight + 24.0)
+    part = hours.sum(axis=1) / np.maximum(24.0 - dark_h, 1.0)
+    target = site.led.light_sum_target_mol_per_m2 / _mol_per_kwh(site)
+
+    def wanted_kwh(price: Values) -> Values:
+        return target * part[:, None] * settings.light_sum(price, lettuce_eur_per_kg)
+
+    length = np.maximum(outlook.end_h - outlook.start_h, 1e-9)
+    return _cheapest(reading, outlook, rest, hours, wanted_kwh, site, settings) * hours / length
+
+
+def _daylight(reading: Reading, outlook: Outlook, until_h: Values, site: Site) -> Values:
+    """Daylight (B,) to be expected at the canopy from now until `until_h` (B, 24), mol/m2.
+
+    As PV says: in proportion to the last 24 h of light that is not the lamps'. 0 in a closed room, or where not known.
+    """
+    lamps = reading.past("led_power_kw") / site.led.power_kw * full_light(site)
+    sun = np.maximum(reading.past("canopy_light_umol_per_m2_s") - lamps, 0.0)
+    pv = reading.past("pv_power_kw")
+    known = ~np.isnan(sun + pv)
+    made = np.where(known, pv, 0.0).sum(axis=1)
+    per_kw = np.where(known, sun, 0.0).sum(axis=1) / np.maximum(made, 0.5 * site.pv.peak_power_kw)
+    hours = np.maximum(until_h - outlook.start_h, 0.0)
+    return per_kw * (outlook.pv_kw * hours).sum(axis=1) * 3600.0 * 1e-6
 
 
 def _mol_per_kwh(site: Site) -> float:

@@ -11,6 +11,7 @@ from cmkd_ros.contract.samples import NANOSECONDS
 from cmkd_ros.contract.student import FUTURE_CHANNELS
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.policy.rules.reading import Reading, Values, first_known, mean_known
+from cmkd_ros.policy.rules.settings import DEFAULTS, RuleSettings, column
 from cmkd_ros.site import Site
 
 _HOUR_NS = 3600 * NANOSECONDS
@@ -26,13 +27,20 @@ class Outlook:
     start_h: Values  # from now, 0 for the running hour
     end_h: Values  # from now
     import_price: Values  # EUR/kWh
+    cost: Values  # EUR/kWh, import price and what the settings say of carbon
     feed_in_price: Values  # EUR/kWh
     pv_kw: Values
     base_kw: Values  # load without LEDs and battery
 
 
-def look_ahead(window: Window, reading: Reading, site: Site) -> Outlook:
-    """The next 24 hours.
+def look_ahead(
+    window: Window,
+    reading: Reading,
+    site: Site,
+    settings: RuleSettings = DEFAULTS,
+    pv_kw: Values | None = None,
+) -> Outlook:
+    """The next 24 hours. `pv_kw` (B, 24), if given, is the truth that a variant may know.
 
     Hours without a published price take the mean of the known ones, or the site's tariff when none is known. PV is the
     clear-sky irradiance times a clearness: that of now for the next hours, that of the last 24 h later. The base load
@@ -43,17 +51,21 @@ def look_ahead(window: Window, reading: Reading, site: Site) -> Outlook:
     start, end = np.maximum(hours - passed, 0.0), hours + 1.0 - passed
 
     future = np.where(window.future_mask & (np.abs(window.future) < 2000.0), window.future, np.nan)
-    column = {name: future[:, :, index] for index, name in enumerate(FUTURE_CHANNELS)}
+    known = {name: future[:, :, index] for index, name in enumerate(FUTURE_CHANNELS)}
     local = np.floor(window.local_hour[:, None] + start) % 24
     dear = np.isin(local, site.tariff.peak_hours)
     tariff = np.where(dear, site.tariff.peak_price_eur_per_kwh, site.tariff.import_price_eur_per_kwh)
-    price = _filled(column["import_price_eur_per_kwh"], reading.import_price, tariff)
+    price = _filled(known["import_price_eur_per_kwh"], reading.import_price, tariff)
     feed_in = _filled(
-        column["feed_in_price_eur_per_kwh"],
+        known["feed_in_price_eur_per_kwh"],
         reading.feed_in_price,
         np.full(local.shape, site.tariff.feed_in_price_eur_per_kwh),
     )
-    return Outlook(start, end, price, feed_in, _pv(window, reading, column, site), _base(reading, site))
+    intensity = known["grid_carbon_kg_per_kwh"]
+    intensity = first_known(intensity, mean_known(intensity, axis=1)[:, None], site.tariff.grid_carbon_kg_per_kwh)
+    cost = price + column(settings.carbon_eur_per_kg) * intensity
+    expected = _pv(window, reading, known, site) if pv_kw is None else np.maximum(pv_kw, 0.0)
+    return Outlook(start, end, price, cost, feed_in, expected, _base(reading, site))
 
 
 def _filled(known: Values, now: Values, fallback: Values) -> Values:
@@ -63,8 +75,8 @@ def _filled(known: Values, now: Values, fallback: Values) -> Values:
     return first_known(series, mean_known(series, axis=1)[:, None], fallback)
 
 
-def _pv(window: Window, reading: Reading, column: dict[str, Values], site: Site) -> Values:
-    clear = first_known(np.clip(column["clear_sky_irradiance_w_per_m2"], 0.0, 1500.0), 0.0)
+def _pv(window: Window, reading: Reading, known: dict[str, Values], site: Site) -> Values:
+    clear = first_known(np.clip(known["clear_sky_irradiance_w_per_m2"], 0.0, 1500.0), 0.0)
     per_irradiance = site.pv.peak_power_kw / 1000.0  # kW of a clear sky per W/m2, before the clearness
     possible = mean_known(clear, axis=1) * per_irradiance
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cmkd_ros.contract.telemetry import CHANNEL_NAMES, CHANNELS
 from cmkd_ros.fusion.window import Window
+from cmkd_ros.policy.rules.settings import DEFAULTS, RuleSettings
 from cmkd_ros.site import Site
 
 Values = NDArray[np.float64]
@@ -17,10 +18,6 @@ Values = NDArray[np.float64]
 _LOW = np.array([channel.low for channel in CHANNELS])
 _HIGH = np.array([channel.high for channel in CHANNELS])
 _INDEX = {name: index for index, name in enumerate(CHANNEL_NAMES)}
-
-# Import that the rules try not to exceed, as shares of the contracted limit: always; while the month's peak is not
-# known; and at the start of a month, when every kilowatt of peak is still to be paid for.
-HARD_SHARE, UNKNOWN_PEAK_SHARE, FRESH_MONTH_SHARE = 0.95, 0.8, 0.6
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def full_light(site: Site) -> float:
     return site.led.power_kw * 1000.0 * site.led.efficacy_umol_per_j / site.led.canopy_area_m2
 
 
-def read(window: Window, site: Site) -> Reading:
+def read(window: Window, site: Site, settings: RuleSettings = DEFAULTS) -> Reading:
     """Take the facts out of a window. A reading that is stale, not finite or out of its range is not known."""
     now = _possible(window.latest, window.now_mask)
 
@@ -66,8 +63,8 @@ def read(window: Window, site: Site) -> Reading:
     battery = np.nan_to_num(channel("battery_power_kw"))
     pv, load, led = channel("pv_power_kw"), channel("load_power_kw"), channel("led_power_kw")
     limit = site.grid.import_limit_kw
-    hard = np.full(window.batch, HARD_SHARE * limit)
-    peak = np.maximum(channel("grid_peak_power_kw"), FRESH_MONTH_SHARE * limit)
+    hard = np.broadcast_to(settings.hard_share * limit, (window.batch,))
+    peak = np.maximum(channel("grid_peak_power_kw"), settings.peak_share * limit)
     return Reading(
         channel("battery_state_of_charge_percent"),
         channel("battery_temperature_celsius"),
@@ -84,7 +81,7 @@ def read(window: Window, site: Site) -> Reading:
         channel("co2_ppm"),
         first_known(channel("canopy_light_umol_per_m2_s"), led / site.led.power_kw * full_light(site)),
         channel("outdoor_temperature_celsius"),
-        np.minimum(first_known(peak, UNKNOWN_PEAK_SHARE * limit), hard),
+        np.minimum(first_known(peak, settings.unknown_peak_share * limit), hard),
         hard,
         _possible(window.history, window.history_mask),
     )

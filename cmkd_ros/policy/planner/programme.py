@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The linear programme of a farm's next two days, and its solution by the simplex method (HiGHS, through highspy).
+
+Unknowns of each step k (length h_k): battery charge c, discharge d and content e; import i within the contract and o
+beyond it; export x; curtailed PV u; LED power in segments l_j of falling worth; heat pump power for heating qh,
+cooling qc and drying qd, and drying left undone w; the room's air temperature as a sum of segments t_j from 0 degC on,
+whose worth falls, too; temperature m of its slow mass. One more: the peak p of import.
+
+    balance   pv - u + i + o + d = base + c + sum l + qh + qc + qd + x
+    store     e_k = e_k-1 + h (eta c - d / eta)
+    air       C (T_k - T_k-1) / h = heat + a sum l + COPh qh - COPc qc + qd - L (T - outdoor) - G (T - m)
+    mass      M (m_k - m_k-1) / h = G (T - m)
+    dry       qh + qc + qd + w >= dry + b sum l             (a heat pump that heats does not dry)
+    most      qh + qc + qd <= heat pump
+    peak      i + o <= p
+    inverter  pv - u + d - c <= inverter
+
+Every unknown that could be asked too much of has a costly way out, so a solution always exists. Costs are linear, and
+so are the small ones that break ties (a quadratic term takes the solver a hundred times as long): the solution is
+unique, whatever basis the solver starts from.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmkd_ros.contract.errors import PolicyError
+
+Array = NDArray[np.float64]
+Basis = NDArray[np.int64]
+
+SEGMENTS = 4  # of the lights' power
+WARMTH = (20.0, 23.0, 26.0)  # degC: between the lowest and these, air has a worth of its own
+LOWEST, HIGHEST = 17.0, 26.0
+_COLUMNS = (
+    *("charge", "discharge", "stored", "import", "excess", "export", "curtailed"),
+    *(f"led{j}" for j in range(SEGMENTS)),
+    *("heat", "cool", "dry", "damp"),
+    *("cold", "warm0", "warm1", "warm2", "hot"),
+    "mass",
+)
+_ROWS = ("balance", "store", "air", "mass", "dry", "most", "peak", "inverter")
+_LED = tuple(f"led{j}" for j in range(SEGMENTS))
+_AIR = ("cold", "warm0", "warm1", "warm2", "hot")
+_HVAC = ("heat", "cool", "dry")
+
+# EUR; what nobody pays but the plan
+EXCESS_EUR_PER_KWH = 5.0
+OUT_OF_BAND_EUR_PER_M2_K_H = 0.02
+DAMP_EUR_PER_KWH = 1.0
+# Ties: sooner rather than later, and none of two things that undo each other. Different for each unknown.
+_TIE = 2e-5
+_TIES = {"charge": 1.0, "discharge": 1.37, "curtailed": 0.61, "heat": 1.13, "cool": 0.83, "dry": 0.71, "export": 0.53}
+
+
+@dataclass(frozen=True)
+class Plant:
+    """What a farm is to the programme; floats in kW, kWh, kW/K, kWh/K."""
+
+    battery_kw: float
+    one_way_efficiency: float
+    import_kw: float
+    export_kw: float
+    inverter_kw: float
+    led_kw: float
+    hvac_kw: float
+    led_heat: float  # share of LED power that warms the air
+    dry_per_led: float  # kW of drying per kW of light
+    air_kwh_per_k: float
+    mass_kwh_per_k: float
+    mass_kw_per_k: float
+    loss_kw_per_k: float
+    area_m2: float
+    peak_eur_per_kw: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known and expected for one farm; (S,) per step unless said otherwise."""
+
+    pv_kw: Array
+    base_kw: Array  # all that the programme does not decide
+    import_eur: Array  # per kWh, carbon included
+    feed_in_eur: Array
+    led_kw: Array  # most
+    led_eur: Array  # (S, SEGMENTS) worth of a kWh of light in each segment, falling
+    outdoor: Array
+    heat_kw: Array  # into the room, besides lights and heat pump
+    dry_kw: Array  # drying without light
+    heating: Array  # heat per electricity
+    cooling: Array
+    warm_eur: Array  # (S, 3) worth of a kelvin for an hour, falling, below each of `WARMTH`
+    lowest: float  # bounds of the battery's content, kWh
+    highest: float
+    stored: float
+    stored_eur: float  # worth of a kWh at the end
+    holding_eur: float  # cost of a kWh for an hour
+    wear_eur: float  # of a kWh in or out
+    air: float
+    mass: float
+    peak_kw: float  # that is paid for already
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The solution; (S,) per step."""
+
+    battery_kw: Array
+    stored_kwh: Array
+    import_kw: Array
+    export_kw: Array
+    led_kw: Array
+    hvac_kw: Array
+    air: Array
+    peak_kw: float
+    cost_eur: float
+    basis: Basis
+    iterations: int
+
+
+def load_solver() -> Any:
+    """The module highspy. Raises `PolicyError` that says how to get it."""
+    try:
+        return importlib.import_module("highspy")
+    except Exception as error:  # missing, or a library of it
+        raise PolicyError(
+            f"the planner needs HiGHS, and highspy cannot be loaded ({error}): pip install 'cmkd_ros[study]'"
+        ) from error
+
+
+class Programme:
+    """The programme of one plant on one grid. The matrix is built once; solving changes bounds, costs and performance
+    of the heat pump only."""
+
+    def __init__(self, plant: Plant, edges: Array, time_limit_s: float = 1.0):
+        """`edges` (S+1,) hours. Raises `PolicyError` when HiGHS is not there."""
+        self._highs = load_solver()
+        self.plant, self.edges, self.lengths = plant, edges, np.diff(edges)
+        self.steps, self._limit_s = len(self.lengths), time_limit_s
+        self.columns, self.rows = len(_COLUMNS) * self.steps + 1, len(_ROWS) * self.steps
+        self.at = {name: slice(i * self.steps, (i + 1) * self.steps) for i, name in enumerate(_COLUMNS)}
+        self.row = {name: slice(i * self.steps, (i + 1) * self.steps) for i, name in enumerate(_ROWS)}
+        self._every_column, self._every_row = (
+            np.arange(self.columns, dtype=np.int32),
+            np.arange(self.rows, dtype=np.int32),
+        )
+        self._performance = {"heat": np.full(self.steps, 3.0), "cool": np.full(self.steps, 5.0)}
+        # What a room at the lowest temperature all the time is worth to the solver, and to nobody else.
+        self._cold_eur = OUT_OF_BAND_EUR_PER_M2_K_H * plant.area_m2 * LOWEST * float(self.lengths.sum())
+        self._solver = self._built()
+        self._statuses = [self._highs.HighsBasisStatus(i) for i in range(5)]
+
+    def no_basis(self) -> Basis:
+        """What stands for "start cold" in place of a basis, (columns + rows,)."""
+        return np.full(self.columns + self.rows, -1, np.int64)
+
+    def solve(self, facts: Facts, basis: Basis | None = None) -> Plan:
+        """The cheapest plan, from the last `basis` on if there is one.
+
+        Raises `PolicyError` when the solver finds none in time (facts that are no numbers, say).
+        """
+        solver = self._solver
+        cost, low, high, row_low, row_high = self._bounds(facts)
+        if not all(np.isfinite(values).all() for values in (cost, facts.outdoor, facts.heating, facts.cooling)) or (
+            np.isnan(low).any() or np.isnan(high).any() or np.isnan(row_low).any() or np.isnan(row_high).any()
+        ):
+            raise PolicyError("something that the plan rests on is no number")
+        self._perform("heat", facts.heating)
+        self._perform("cool", -facts.cooling)
+        solver.changeColsCost(self.columns, self._every_column, cost)
+        solver.changeColsBounds(self.columns, self._every_column, low, high)
+        solver.changeRowsBounds(self.rows, self._every_row, row_low, row_high)
+        solver.clearSolver()
+        if basis is not None and basis[0] >= 0:
+            start = self._highs.HighsBasis()
+            statuses = [self._statuses[i] for i in basis.tolist()]
+            start.col_status, start.row_status = statuses[: self.columns], statuses[self.columns :]
+            start.valid = True
+            solver.setBasis(start)
+        solver.setOptionValue("time_limit", solver.getRunTime() + self._limit_s)
+        solver.run()
+        if solver.getModelStatus() != self._highs.HighsModelStatus.kOptimal:
+            raise PolicyError(f"the solver says: {solver.modelStatusToString(solver.getModelStatus())}")
+        return self._plan(np.array(solver.getSolution().col_value), facts)
+
+    def _plan(self, x: Array, facts: Facts) -> Plan:
+        def of(*names: str) -> Array:
+            return np.asarray(sum(x[self.at[name]] for name in names))
+
+        found, info = self._solver.getBasis(), self._solver.getInfo()
+        basis = np.array([int(status) for status in (*found.col_status, *found.row_status)], np.int64)
+        return Plan(
+            of("charge") - of("discharge"),
+            of("stored"),
+            of("import", "excess"),
+            of("export"),
+            np.minimum(np.maximum(of(*_LED), 0.0), facts.led_kw),
+            of(*_HVAC),
+            of(*_AIR),
+            float(x[-1]),
+            float(info.objective_function_value) + self._cold_eur,
+            basis,
+            int(info.simplex_iteration_count),
+        )
+
+    def _bounds(self, facts: Facts) -> tuple[Array, Array, Array, Array, Array]:
+        plant, h, steps = self.plant, self.lengths, self.steps
+        cost, low, high = np.zeros(self.columns), np.zeros(self.columns), np.full(self.columns, np.inf)
+        imports = np.maximum(facts.import_eur, -1.0)
+        when = self.edges[:-1] / self.edges[-1]
+        for name, weight in _TIES.items():
+            cost[self.at[name]] += _TIE * weight * h * (1.0 + when)
+
+        def put(name: str, eur: Array | float, least: Array | float, most: Array | float) -> None:
+            at = self.at[name]
+            cost[at] += eur * h
+            low[at], high[at] = least, most
+
+        put("charge", facts.wear_eur, 0.0, plant.battery_kw)
+        put("discharge", facts.wear_eur, 0.0, plant.battery_kw)
+        put("stored", facts.holding_eur, min(facts.lowest, facts.stored), max(facts.highest, facts.stored))
+        cost[self.at["stored"].stop - 1] -= facts.stored_eur
+        put("import", imports, 0.0, plant.import_kw)
+        put("excess", imports + EXCESS_EUR_PER_KWH, 0.0, np.inf)
+        put("export", -np.minimum(facts.feed_in_eur, imports - 1e-4), 0.0, plant.export_kw)
+        put("curtailed", 0.0, 0.0, np.maximum(facts.pv_kw, 0.0))
+        for j, name in enumerate(_LED):
+            put(name, -facts.led_eur[:, j] + _TIE * (when + 0.1 * j), 0.0, facts.led_kw / SEGMENTS)
+        for name in _HVAC:
+            put(name, 0.0, 0.0, plant.hvac_kw)
+        put("damp", DAMP_EUR_PER_KWH, 0.0, np.inf)
+        out = OUT_OF_BAND_EUR_PER_M2_K_H * plant.area_m2
+        put("cold", -out, -np.inf, LOWEST)
+        for j, (start, end) in enumerate(zip((LOWEST, *WARMTH), WARMTH)):
+            put(f"warm{j}", _TIE * (1.0 + 0.1 * j + when) - facts.warm_eur[:, j], 0.0, end - start)
+        put("hot", out, 0.0, np.inf)
+        put("mass", 0.0, -np.inf, np.inf)
+        cost[-1], low[-1] = plant.peak_eur_per_kw, facts.peak_kw
+
+        row_low, row_high = np.full(self.rows, -np.inf), np.full(self.rows, np.inf)
+
+        def equal(name: str, value: Array | float) -> None:
+            row_low[self.row[name]] = row_high[self.row[name]] = value
+
+        first = np.zeros(steps)
+        first[0] = 1.0
+        equal("balance", facts.base_kw - np.maximum(facts.pv_kw, 0.0))
+        equal("store", facts.stored * first)
+        equal("air", facts.heat_kw + plant.loss_kw_per_k * facts.outdoor + plant.air_kwh_per_k * facts.air * first / h)
+        equal("mass", plant.mass_kwh_per_k * facts.mass * first / h)
+        row_low[self.row["dry"]] = facts.dry_kw
+        row_high[self.row["most"]] = plant.hvac_kw
+        row_high[self.row["peak"]] = 0.0
+        row_high[self.row["inverter"]] = plant.inverter_kw - np.maximum(facts.pv_kw, 0.0)
+        return cost, low, high, row_low, row_high
+
+    def _perform(self, name: str, values: Array) -> None:
+        for k in np.flatnonzero(values != self._performance[name]):
+            self._solver.changeCoeff(self.row["air"].start + int(k), self.at[name].start + int(k), -float(values[k]))
+        self._performance[name] = values.copy()
+
+    def _entries(self) -> list[tuple[str, str, Array | float, int]]:
+        """(row, column, coefficient (S,), lag): the unknown of `lag` steps before."""
+        p, h = self.plant, self.lengths
+        eta, rate, slow = p.one_way_efficiency, p.air_kwh_per_k / h, p.mass_kwh_per_k / h
+        kept = rate + p.loss_kw_per_k + p.mass_kw_per_k
+        entries: list[tuple[str, str, Array | float, int]] = [
+            *(("balance", name, 1.0, 0) for name in ("import", "excess", "discharge")),
+            *(("balance", name, -1.0, 0) for name in ("charge", "export", "curtailed", *_LED, *_HVAC)),
+            ("store", "stored", 1.0, 0),
+            ("store", "stored", -1.0, 1),
+            ("store", "charge", -eta * h, 0),
+            ("store", "discharge", h / eta, 0),
+            *(("air", name, kept, 0) for name in _AIR),
+            *(("air", name, -rate, 1) for name in _AIR),
+            ("air", "mass", -p.mass_kw_per_k, 0),
+            *(("air", name, -p.led_heat, 0) for name in _LED),
+            ("air", "heat", -self._performance["heat"], 0),
+            ("air", "cool", -self._performance["cool"], 0),
+            ("air", "dry", -1.0, 0),
+            ("mass", "mass", slow + p.mass_kw_per_k, 0),
+            ("mass", "mass", -slow, 1),
+            *(("mass", name, -p.mass_kw_per_k, 0) for name in _AIR),
+            *(("dry", name, 1.0, 0) for name in (*_HVAC, "damp")),
+            *(("dry", name, -p.dry_per_led, 0) for name in _LED),
+            *(("most", name, 1.0, 0) for name in _HVAC),
+            *(("peak", name, 1.0, 0) for name in ("import", "excess")),
+            *(
+                ("inverter", name, sign, 0)
+                for name, sign in (("curtailed", -1.0), ("discharge", 1.0), ("charge", -1.0))
+            ),
+        ]
+        return entries
+
+    def _built(self) -> Any:
+        self._performance["cool"] *= -1.0
+        row, column, value = [], [], []
+        for to, name, coefficient, lag in self._entries():
+            k = np.arange(lag, self.steps)
+            row.append(self.row[to].start + k)
+            column.append(self.at[name].start + k - lag)
+            value.append(np.broadcast_to(coefficient, self.steps)[k])
+        row.append(np.arange(self.steps) + self.row["peak"].start)
+        column.append(np.full(self.steps, self.columns - 1))
+        value.append(np.full(self.steps, -1.0))
+        rows, columns, values = (np.concatenate(part) for part in (row, column, value))
+        order = np.lexsort((rows, columns))
+        model = self._highs.HighsLp()
+        model.num_col_, model.num_row_ = self.columns, self.rows
+        model.col_cost_, model.col_lower_ = np.zeros(self.columns), np.zeros(self.columns)
+        model.col_upper_ = np.full(self.columns, np.inf)
+        model.row_lower_, model.row_upper_ = np.full(self.rows, -np.inf), np.full(self.rows, np.inf)
+        matrix = model.a_matrix_
+        matrix.format_ = self._highs.MatrixFormat.kColwise
+        matrix.start_ = np.searchsorted(columns[order], np.arange(self.columns + 1)).astype(np.int32)
+        matrix.index_, matrix.value_ = rows[order].astype(np.int32), values[order]
+        solver = self._highs.Highs()
+        solver.silent()
+        for option, setting in (("output_flag", False), ("threads", 1), ("solver", "simplex"), ("random_seed", 0)):
+            solver.setOptionValue(option, setting)
+        solver.passModel(model)
+        return solver
