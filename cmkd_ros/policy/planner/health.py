@@ -35,7 +35,7 @@ class Health(Protocol):
 
 
 def usual(window: Window, speeds: Array) -> Running:
-    """A pump as pumps are before drippers with check valves: no flow below their pressure, which grows with speed squared.
+    """A pump as pumps are before drippers with check valves: no flow below their pressure, which is as speed squared.
 
     Wear grows with speed and, steeply, with the cavitation that speed brings.
     """

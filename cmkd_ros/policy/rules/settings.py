@@ -152,7 +152,7 @@ class RuleSettings:
         high=100.0,
     )
     quiet_speed_percent: Number = quantity(
-        60.0, description="while it cavitates, where that is known", unit="%", low=20.0, high=100.0
+        55.0, description="while it cavitates, where that is known", unit="%", low=20.0, high=100.0
     )
 
     def __post_init__(self) -> None:
