@@ -23,7 +23,7 @@ from cmkd_ros.site import Site
 
 Array = NDArray[np.float64]
 
-# What is searched, and between what; narrower than what the settings allow where more would be foolish. Water is left as
+# What is searched, and between what: less than what the settings allow where more would be foolish. Water is left as
 # it is: at decisions of 5 min the envelope's minimum irrigation keeps the substrate wet.
 SEARCHED: dict[str, tuple[float, float]] = {
     "light_sum_factor": (0.5, 2.0),

@@ -61,7 +61,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a search is made. Each of `worlds` makes scenarios that can run in one batch; generations take them in turn."""
+    """How a search is made. Each of `worlds` makes scenarios for one batch; generations take them in turn."""
 
     worlds: Sequence[WorldMaker]
     budget_h: float
