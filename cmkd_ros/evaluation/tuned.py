@@ -50,7 +50,7 @@ SEARCHED: dict[str, tuple[float, float]] = {
     "co2_band": (0.05, 1.0),
     "co2_gap": (0.0, 0.3),
     "co2_least_valve_percent": (15.0, 80.0),
-    "pump_speed_percent": (30.0, 75.0),
+    "pump_speed_percent": (55.0, 85.0),
 }
 DAYLIT = {"daylight_trust": (0.0, 1.2)}  # where the sun shines in
 
@@ -71,7 +71,6 @@ BEGIN = RuleSettings(
     charge_most_percent=80.0,
     charge_least_percent=15.0,
     wear_eur_per_kwh=0.06,
-    pump_speed_percent=50.0,
 )
 
 
