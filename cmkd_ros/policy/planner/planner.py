@@ -88,6 +88,7 @@ class Planner:
             site.hvac.power_kw,
             1.0 - room.BOUND_BY_CROP,
             self._drying.per_led,
+            self._drying.per_heat,
             air,
             mass,
             between,
