@@ -16,6 +16,7 @@ import typer
 
 from cmkd_ros import __version__
 from cmkd_ros.cli import bag
+from cmkd_ros.cli.world import world_app
 from cmkd_ros.contract.errors import CmkdError, ConfigurationError
 
 FAILED, MISUSED, NO_FARM, NEVER_DECIDED = 1, 2, 3, 4
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 site_app = typer.Typer(help="Site files.", no_args_is_help=True)
 app.add_typer(site_app, name="site")
+app.add_typer(world_app, name="world")
 bag.register(app)
 
 Namespace = Annotated[str, typer.Option(help="The farm's ROS namespace.")]

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.evaluation.batch import Batch
+from cmkd_ros.policy.constant import Constant
 from cmkd_ros.policy.interface import Policy
+from cmkd_ros.policy.naive import Naive
 from cmkd_ros.policy.rules import Rules
 
 Factory = Callable[[Batch, float], Policy]
@@ -24,7 +26,15 @@ def make(name: str, batch: Batch, period_s: float) -> Policy:
 
 
 def _rules(batch: Batch, period_s: float) -> Policy:
-    return Rules(batch.site)
+    return Rules(batch.site, period_s=period_s, lettuce_eur_per_kg=batch.values.lettuce_eur_per_kg)
 
 
-FACTORIES: dict[str, Factory] = {"rules": _rules}
+def _naive(batch: Batch, period_s: float) -> Policy:
+    return Naive(batch.site, period_s=period_s)
+
+
+def _constant(batch: Batch, period_s: float) -> Policy:
+    return Constant(batch.site, period_s=period_s)
+
+
+FACTORIES: dict[str, Factory] = {"constant": _constant, "naive": _naive, "rules": _rules}

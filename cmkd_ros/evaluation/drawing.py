@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike
 from cmkd_ros.contract.samples import NANOSECONDS
 
 DPI = 150
+_LETTERS_AN_INCH = 13.0  # of the small print
 INK, QUIET, FAINT, PAPER = "#1f2933", "#616e7c", "#d9dee4", "#ffffff"
 
 #: One colour for one thing, in every figure. Told apart by people who see red and green alike: lightness differs too.
@@ -59,9 +61,10 @@ def sheet(
 ) -> tuple[Figure, Any]:
     """A figure with one panel a row of the given heights [inch], and its axes (rows,) or (rows, columns).
 
-    `title` is the sentence that the figure says, `about` what it shows, in small print below.
+    `title` is the sentence that the figure says, `about` what it shows, in small print below, wrapped to the width.
     """
-    top, bottom, gap = 0.95, 0.55, 0.62
+    lines = textwrap.wrap(about, round((width - 1.5) * _LETTERS_AN_INCH))
+    top, bottom, gap = 0.93 + 0.19 * len(lines), 0.55, 0.62
     height = top + bottom + sum(heights) + gap * (len(heights) - 1)
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER)
     FigureCanvasAgg(figure)
@@ -71,7 +74,8 @@ def sheet(
         left=0.75 / width, right=1 - 0.75 / width, top=1 - top / height, bottom=bottom / height, hspace=gap / mean
     )
     figure.text(0.75 / width, 1 - 0.18 / height, title, fontsize=15, weight="bold", color=INK, va="top")
-    figure.text(0.75 / width, 1 - 0.50 / height, about, fontsize=9.5, color=QUIET, va="top")
+    small = {"fontsize": 9.5, "color": QUIET, "va": "top", "linespacing": 1.35}
+    figure.text(0.75 / width, 1 - 0.51 / height, "\n".join(lines), **small)
     for axis in axes.ravel():
         dress(axis)
     return figure, axes[:, 0] if columns == 1 else axes
@@ -99,7 +103,7 @@ def head(axis: Any, title: str, unit: str = "") -> None:
 def second_scale(axis: Any, unit: str, colour: str) -> Any:
     """A scale on the right, in the colour of its line."""
     right = axis.twinx()
-    for side in ("top", "left", "right"):
+    for side in right.spines:
         right.spines[side].set_visible(False)
     right.tick_params(axis="y", colors=colour, labelsize=9, width=0.7, length=3)
     right.set_ylabel(unit, fontsize=9, color=colour)
@@ -137,8 +141,12 @@ def time_axis(axes: Sequence[Any], start_ns: int, end_ns: int, zone: ZoneInfo) -
     for axis in axes:
         axis.set_xlim(*local_times([start_ns, end_ns], zone))
         if hours <= 50:
-            every = next(step for step in (1, 2, 3, 6) if hours / step <= 13 or step == 6)
-            axis.xaxis.set_major_locator(dates.HourLocator(byhour=range(0, 24, every), tz=zone))
+            minutes = next((m for m in (15, 30, 60, 120, 180) if hours * 60 / m <= 13), 360)
+            byhour = range(0, 24, max(minutes // 60, 1))
+            locator: Any = dates.RRuleLocator(
+                dates.rrulewrapper(dates.MINUTELY, byminute=range(0, 60, min(minutes, 60)), byhour=byhour), tz=zone
+            )
+            axis.xaxis.set_major_locator(locator)
             axis.xaxis.set_major_formatter(dates.DateFormatter("%H:%M", tz=zone))
         else:
             locator = dates.AutoDateLocator(tz=zone, minticks=4, maxticks=12)

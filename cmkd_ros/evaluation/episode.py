@@ -96,7 +96,9 @@ def warmed(batch: Batch) -> Start:
         months = np.array([batch.site.local_time(int(stamp)).month for stamp in batch.start_ns], np.int64)
         begin = dataclasses.replace(begin, time_ns=batch.start_ns - BEFORE_H * HOUR_NS, month=months)
         observer = Observer(batch)
-        state, *_ = _roll(batch, Rules(batch.site), begin, observer, -batch.warm_steps, 0, PERIOD_S, None)
+        state, *_ = _roll(
+            batch, Rules(batch.site, period_s=PERIOD_S), begin, observer, -batch.warm_steps, 0, PERIOD_S, None
+        )
         zero = np.zeros(len(batch))
         fresh = dataclasses.replace(state, peak_kw=zero, quarter_kwh=zero)
         batch.__dict__["start"] = Start(fresh, observer)

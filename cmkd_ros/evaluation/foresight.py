@@ -41,8 +41,7 @@ class Truth:
     def _at(self, stamp: NDArray[np.int64]) -> tuple[Array, ...]:
         world, measured = self.batch.world, self.batch.measured
         if measured is not None:  # what was measured ends; then the last day comes again
-            last = measured.start_ns + measured.step_ns * (len(measured.irradiance) - 1)
-            over = np.maximum(stamp - last, 0)
+            over = np.maximum(stamp - measured.end_ns, 0)
             stamp = stamp - (over + 24 * HOUR_NS - 1) // (24 * HOUR_NS) * (24 * HOUR_NS)
         outside = world.weather(stamp)
         return (

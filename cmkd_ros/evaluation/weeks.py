@@ -2,7 +2,8 @@
 """Measured weeks as episodes: blocks of two weeks with a week between them, dealt out to training, validation and test.
 
 All that an episode reads (the day before it, itself, the day after that is published while it runs) lies in its block,
-so no split sees another's weather or prices. Each season's blocks are dealt in turn, so seasons appear in all three.
+so no split sees another's weather or prices. (Only a forecast that is handed the truth looks further, at the weather of
+the next two days.) Each season's blocks are dealt in turn, so seasons appear in all three.
 A farm's own file that does not hold all four seasons is not dealt out: all of it is test.
 """
 
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from math import ceil, gcd
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.samples import NANOSECONDS, Market
@@ -139,7 +142,8 @@ def scenario(
 ) -> Scenario:
     """As `scenario.synthetic`, but on measured weeks: `seed` chooses one of the split's starts, and all luck besides.
 
-    Consecutive seeds start far apart; with more seeds than starts, weather repeats under another luck.
+    Consecutive seeds start far apart; with more seeds than starts, weather repeats under another luck. Beyond the end
+    of the block the last day's prices come again: whoever plans so far must not see the next block's.
     Raises `ConfigurationError` when the season has no block in that split.
     """
     site = sources.placed(site)
@@ -150,8 +154,9 @@ def scenario(
         raise ConfigurationError(sources.name, [f"no {hours:g} h of {season} for {split}; there is {there}"])
     start_ns, end_ns = found[seed * _stride(len(found)) % len(found)]
     first_ns = start_ns - BEFORE_H * HOUR_NS
-    behind = min(BEFORE_H + ceil(hours) + AFTER_H, (end_ns - first_ns) // HOUR_NS)
-    prices = sources.prices(site, first_ns, behind, day_ahead=day_ahead)
+    count = BEFORE_H + ceil(hours) + AFTER_H
+    inside = min(count, (end_ns - first_ns) // HOUR_NS)
+    prices = _again(sources.prices(site, first_ns, inside, day_ahead=day_ahead), count)
     return Scenario(
         site, site_name, season, split, world_seed(split, seed), start_ns, hours, prices, sources.weather,
         values or Values(), sources.note,
@@ -170,6 +175,16 @@ def starts(sources: Sources, site: Site, season: str, split: str, hours: float) 
                 if start + round(spare.total_seconds()) * NANOSECONDS <= (end := _midnight_ns(block.end, zone)):
                     found.append((start, end))
     return found
+
+
+def _again(prices: Prices, count: int) -> Prices:
+    """`count` hours, the last day repeated where they end before."""
+    have = len(prices.import_eur_per_kwh)
+    places = np.arange(count)
+    places = np.where(places < have, places, have - 24 + (places - have) % 24)
+    series = (prices.import_eur_per_kwh, prices.feed_in_eur_per_kwh, prices.carbon_kg_per_kwh)
+    price, feed_in, carbon = (values[places] for values in series)
+    return Prices(prices.start_ns, price, feed_in, carbon, prices.day_ahead)
 
 
 @functools.lru_cache(maxsize=16)

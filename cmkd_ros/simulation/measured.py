@@ -9,10 +9,12 @@ stays random and fades into its own statistics. Cover follows the day's index ov
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +34,17 @@ _CLEAR_INDEX = 0.93  # above: no cloud before the sun
 _LEAST_INDEX = 0.07
 HAZE = 3.3  # of the clear sky that a measured one is compared with
 _KNOTS, _LENGTH = 385, 11.4  # of the line, and how far it goes either way, in tangents of the zenith angle
+_DAY_NS = 86_400 * 10**9
+_TOO_BRIGHT = 1.25  # mean clear-sky index above which file and place cannot belong together
+_NIGHT_LIGHT = 25.0  # W/m2 while the sun is 2 deg below the horizon
 
 
 class Measured(Protocol):
     """Weather that was measured: what `World` takes instead of the synthetic one."""
+
+    @property
+    def end_ns(self) -> int:
+        """The last moment that it knows, UTC nanoseconds."""
 
     def weather(self, site: Site, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Weather:
         """The weather at (B,) times; what was not measured comes from the (B,) seeds.
@@ -46,11 +55,31 @@ class Measured(Protocol):
 
 @dataclass(frozen=True)
 class MeasuredDay:
-    """Global horizontal irradiance (N,) [W/m2] every `step_ns` from `start_ns` (UTC nanoseconds) on."""
+    """Global horizontal irradiance (N,) [W/m2] every `step_ns` from `start_ns` (UTC nanoseconds) on.
+
+    With `repeats` every other day is like it: the same clear-sky index at the same hour, and hours that were not
+    measured have that of the nearest one that was. Without, such a time is an error.
+    """
 
     start_ns: int
     step_ns: int
     irradiance: Array
+    repeats: bool = False
+
+    @property
+    def end_ns(self) -> int:
+        """See `Measured`: the last reading."""
+        return self.start_ns + self.step_ns * (len(self.irradiance) - 1)
+
+    def inside(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The measured moment that stands for each time: itself, or the nearest at that hour where the day repeats."""
+        if self.repeats:
+            later = (time_ns - self.start_ns) % _DAY_NS
+            night = max(_DAY_NS - (self.end_ns - self.start_ns), 0)
+            past = later - (self.end_ns - self.start_ns)
+            later = np.where(past > night / 2, 0, later)
+            time_ns = self.start_ns + later
+        return np.clip(time_ns, self.start_ns, self.end_ns)
 
     def at(self, time_ns: NDArray[np.int64]) -> Array:
         """Irradiance at (B,) times, straight between two readings. Raises `ConfigurationError` outside the day."""
@@ -82,19 +111,49 @@ def load_day(path: Path, date: str, utc_offset_h: float) -> MeasuredDay:
     return MeasuredDay(int(midnight + seconds[0] * 10**9), int(steps[0]) * 10**9, np.maximum(values, 0.0))
 
 
+def day_for(site: Site, path: Path, now_ns: int) -> MeasuredDay:
+    """The file as the day of `now_ns` at `site`, by the site's local clock, and as every other day too.
+
+    Raises `ConfigurationError` when the file cannot be read, or cannot have been measured at this place and date: light
+    while the sun is down, or far more than a clear sky gives.
+    """
+    local = site.local_time(now_ns)
+    midnight = datetime.datetime.combine(local.date(), datetime.time(), ZoneInfo(site.location.timezone))
+    offset = (
+        midnight + datetime.timedelta(hours=12)
+    ).utcoffset() or datetime.timedelta()  # past a change of the clocks
+    try:
+        measured = load_day(path, f"{local:%Y-%m-%d}", offset.total_seconds() / 3600.0)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(path), [f"cannot be read: {error}"]) from error
+    day = dataclasses.replace(measured, repeats=True)
+    times = np.linspace(day.start_ns, day.end_ns, 500).astype(np.int64)
+    sun = sun_position(times, site.location.latitude_deg, site.location.longitude_deg)
+    clear = clear_sky(sun.zenith_deg, site.location.altitude_m, HAZE, day_of_year_at(times)).horizontal
+    light = day.at(times)
+    remedy = f"the times must be the local clock of {site.location.timezone}, the place and date those of the farm"
+    if (light[sun.zenith_deg > 92.0] > _NIGHT_LIGHT).any():
+        raise ConfigurationError(str(path), [f"has light while the sun is down on {local:%Y-%m-%d}: {remedy}"])
+    if light.sum() > _TOO_BRIGHT * clear.sum():
+        more = f"{light.sum() / max(clear.sum(), 1.0):.2f} times the light of a clear sky on {local:%Y-%m-%d}"
+        raise ConfigurationError(str(path), [f"has {more}: {remedy}"])
+    return day
+
+
 def measured_weather(site: Site, day: MeasuredDay, seeds: NDArray[np.int64], time_ns: NDArray[np.int64]) -> Weather:
     """The weather at (B,) times with the measured irradiance; beam and diffuse by Erbs, all else by seed (B,)."""
     made = weather(site, seeds, time_ns)
     zenith, azimuth = 90.0 - made.sun_elevation_deg, made.sun_azimuth_deg
     date = day_of_year_at(time_ns)
-    total = day.at(time_ns)
+    clear = clear_sky(zenith, site.location.altitude_m, HAZE, date).horizontal
+    total = light_at(site, day, time_ns, clear)
     beam, diffuse = pv.decompose(total, zenith, date)
     array = site.pv.tilt_deg, site.pv.azimuth_deg
     straight, around = pv.on_plane(beam, diffuse, zenith, azimuth, *array, date)
     passed = pv.glass(pv.incidence_cosine(zenith, azimuth, *array))
     return dataclasses.replace(
         made,
-        clear_irradiance=clear_sky(zenith, site.location.altitude_m, HAZE, date).horizontal,
+        clear_irradiance=clear,
         irradiance=total,
         diffuse_irradiance=diffuse,
         plane_irradiance=straight + around,
@@ -103,9 +162,17 @@ def measured_weather(site: Site, day: MeasuredDay, seeds: NDArray[np.int64], tim
     )
 
 
+def light_at(site: Site, day: MeasuredDay, time_ns: NDArray[np.int64], clear: Array) -> Array:
+    """Irradiance (B,): as measured, or the index of the hour times `clear` where the day repeats."""
+    inside = day.inside(time_ns)
+    if not day.repeats or (inside == time_ns).all():
+        return day.at(time_ns)
+    return np.where(inside == time_ns, day.at(inside), index_at(site, day, time_ns) * clear)
+
+
 def index_at(site: Site, day: MeasuredDay, time_ns: NDArray[np.int64]) -> Array:
-    """Clear-sky index of the measured day at any times (held constant beyond its ends)."""
-    inside = np.clip(time_ns, day.start_ns, day.start_ns + day.step_ns * (len(day.irradiance) - 1))
+    """Clear-sky index of the measured day at any times (held constant beyond its ends, or repeated)."""
+    inside = day.inside(time_ns)
     sun = sun_position(inside, site.location.latitude_deg, site.location.longitude_deg)
     clear = clear_sky(sun.zenith_deg, site.location.altitude_m, HAZE, day_of_year_at(inside)).horizontal
     return np.clip(day.at(inside) / np.maximum(clear, 20.0), 0.0, 1.5)

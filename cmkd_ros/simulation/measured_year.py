@@ -39,6 +39,7 @@ _COLUMNS = {
     "irradiance_w_per_m2": Column(-20.0, 2000.0, "W/m2", needed=True),
     "beam_irradiance_w_per_m2": Column(-20.0, 1500.0, "W/m2"),
 }
+_DAY_NS = 86_400 * 10**9
 _DARK = 20.0  # W/m2 of clear sky below which an index says nothing
 _MOST_INDEX, _MOST_BEAM = 1.4, 1.3
 _WITHIN = 12  # moments of a step over which the clear sky is averaged
@@ -50,6 +51,8 @@ _NEAR_DEG = 0.5  # a site may stand so far from where its weather was measured
 class MeasuredWeather:
     """Readings (N,) every `step_ns` from `start_ns` (UTC) on, means over the step that begins there.
 
+    With `repeats` its whole days begin again when they are over, and stand for those before as well; without, a time
+    outside is an error.
     `index`: global horizontal irradiance / that of a clear sky; `beam_index` the same of the beam, None where only
     global irradiance was measured (then Erbs splits it).
     """
@@ -62,6 +65,7 @@ class MeasuredWeather:
     humidity_percent: Array
     index: Array
     beam_index: Array | None = None
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         columns = [self.celsius, self.humidity_percent, self.index]
@@ -70,7 +74,7 @@ class MeasuredWeather:
 
     @property
     def end_ns(self) -> int:
-        """Where the last step ends."""
+        """See `measured.Measured`: where the last step ends."""
         return self.start_ns + self.step_ns * len(self.index)
 
     def placed(self, site: Site) -> Site:
@@ -80,16 +84,19 @@ class MeasuredWeather:
     def at(self, time_ns: NDArray[np.int64]) -> Array:
         """(B, 4) temperature, humidity, index and beam index at (B,) times: straight between the middles of steps.
 
-        Raises `ConfigurationError` before the first step begins or after the last one ends.
+        Raises `ConfigurationError` before the first step begins or after the last one ends, unless it repeats.
         """
-        if len(time_ns) and (time_ns.min() < self.start_ns or time_ns.max() > self.end_ns):
+        if not self.repeats and len(time_ns) and (time_ns.min() < self.start_ns or time_ns.max() > self.end_ns):
             first, last = (_text(stamp) for stamp in (self.start_ns, self.end_ns))
             wanted = " to ".join(_text(int(stamp)) for stamp in (time_ns.min(), time_ns.max()))
             raise ConfigurationError(self.name, [f"holds weather from {first} to {last}; asked for {wanted}"])
         return self._between(time_ns)
 
     def _between(self, time_ns: NDArray[np.int64]) -> Array:
-        place = np.clip((time_ns - self.start_ns) / self.step_ns - 0.5, 0.0, len(self.index) - 1.0)
+        later = time_ns - self.start_ns
+        if self.repeats:
+            later = later % (max((self.end_ns - self.start_ns) // _DAY_NS, 1) * _DAY_NS)
+        place = np.clip(later / self.step_ns - 0.5, 0.0, len(self.index) - 1.0)
         left = np.minimum(place.astype(np.int64), len(self.index) - 2)
         table: Array = getattr(self, "_table")  # noqa: B009
         low = table[left]

@@ -41,10 +41,17 @@ def days_read(scenario) -> set[tuple[int, int]]:
     first = scenario.start_ns - BEFORE_H * HOUR_NS
     stamps = range(first, scenario.start_ns + round(scenario.hours * HOUR_NS), HOUR_NS)
     local = {scenario.site.local_time(stamp).date() for stamp in stamps}
-    prices = scenario.prices
-    hours = range(prices.start_ns, prices.start_ns + HOUR_NS * len(prices.import_eur_per_kwh), HOUR_NS)
-    local |= {scenario.site.local_time(stamp).date() for stamp in hours}
+    local |= {scenario.site.local_time(stamp).date() for stamp in asked_for(scenario)}
     return {(day.month, day.day) for day in local}
+
+
+def asked_for(scenario) -> range:
+    """The hours whose prices are not a day of before that comes again."""
+    price = scenario.prices.import_eur_per_kwh
+    count = len(price)
+    while price[count - 1] == price[count - 25]:
+        count -= 1
+    return range(scenario.prices.start_ns, scenario.prices.start_ns + HOUR_NS * count, HOUR_NS)
 
 
 def around(days: set[tuple[int, int]], gap: int) -> set[tuple[int, int]]:
@@ -123,6 +130,18 @@ def test_the_scenario_says_what_it_is_made_of_and_runs(site, measured):
         alone = measured.weather.weather(one.site, np.array([one.seed]), np.array([one.start_ns + 60 * 10**9]))
         assert first.outdoor_temperature_celsius[farm] == alone.outdoor_temperature_celsius[0]
     assert len(set(first.outdoor_temperature_celsius)) == 3
+
+
+def test_beyond_the_block_the_last_days_prices_come_again(site, measured):
+    """Whoever plans two days ahead finds prices, and never the next block's."""
+    place = measured.placed(site)
+    for seed in range(10):
+        ours = weeks.scenario(measured, site, "demo", "winter", "test", seed)
+        ((_, end),) = [one for one in weeks.starts(measured, place, "winter", "test", 72) if one[0] == ours.start_ns]
+        inside = (end - ours.prices.start_ns) // HOUR_NS
+        price = ours.prices.import_eur_per_kwh
+        assert len(price) == 24 + 72 + 73 and np.isfinite(ours.prices.series).all()
+        assert np.array_equal(price[inside:], np.tile(price[inside - 24 : inside], 4)[: max(len(price) - inside, 0)])
 
 
 def test_prices_and_carbon_are_those_of_the_episodes_hours(site, measured):
