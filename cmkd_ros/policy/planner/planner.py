@@ -88,13 +88,13 @@ class Planner:
             site.hvac.power_kw,
             1.0 - room.BOUND_BY_CROP,
             self._drying.per_led,
-            self._drying.per_heat,
             air,
             mass,
             between,
             losses,
             site.led.canopy_area_m2,
             site.tariff.demand_charge_eur_per_kw_month * demand_share,
+            self._drying.per_heat,
         )
 
     def _battery_wear(self) -> tuple[float, float]:

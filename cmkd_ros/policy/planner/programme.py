@@ -71,13 +71,13 @@ class Plant:
     hvac_kw: float
     led_heat: float  # share of LED power that warms the air
     dry_per_led: float  # kW of drying per kW of light
-    dry_per_heat: float  # kW of drying that a kW of heating leaves out
     air_kwh_per_k: float
     mass_kwh_per_k: float
     mass_kw_per_k: float
     loss_kw_per_k: float
     area_m2: float
     peak_eur_per_kw: float
+    dry_per_heat: float = 1.0  # kW of drying that a kW of heating leaves out
 
 
 @dataclass(frozen=True)
