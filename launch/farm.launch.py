@@ -40,6 +40,12 @@ ARGUMENTS = [
     DeclareLaunchArgument("speed", default_value="1.0", description="Simulated seconds in a second."),
     DeclareLaunchArgument("seed", default_value="1", description="Of the simulated world."),
     DeclareLaunchArgument("start", default_value="", description="First moment of the simulated world, ISO 8601."),
+    DeclareLaunchArgument(
+        "weather_file", default_value="", description="Measured weather of the simulated world, CSV."
+    ),
+    DeclareLaunchArgument(
+        "market_file", default_value="", description="Prices and carbon, CSV; empty: as the site has."
+    ),
     DeclareLaunchArgument("modbus_port", default_value="0", description="TCP port of a simulated farm; 0: the site's."),
     DeclareLaunchArgument("namespace", default_value="farm", description="Namespace of every node and topic."),
     DeclareLaunchArgument("params_file", default_value="", description="ROS parameter file; its values win."),
@@ -69,6 +75,8 @@ def start_nodes(context):
         record_raw=said["record_raw"],
         seed=int(said["seed"]),
         start=said["start"],
+        weather_file=os.path.abspath(said["weather_file"]) if said["weather_file"] else "",
+        market_file=os.path.abspath(said["market_file"]) if said["market_file"] else "",
         modbus_port=int(said["modbus_port"]),
         autostart=said["autostart"] == "true",
         use_sim_time=said["use_sim_time"].lower() == "true" if said["use_sim_time"] else site.simulated,
@@ -96,7 +104,7 @@ def start_simulation(context):
     """Include simulation.launch.py where `sim:=true`."""
     if LaunchConfiguration("sim").perform(context) != "true":
         return []
-    shared = ("site", "speed", "seed", "start", "modbus_port", "namespace", "log_level")
+    shared = ("site", "speed", "seed", "start", "weather_file", "modbus_port", "namespace", "log_level")
     source = PythonLaunchDescriptionSource([ThisLaunchFileDir(), "/simulation.launch.py"])
     return [IncludeLaunchDescription(source, launch_arguments=[(name, LaunchConfiguration(name)) for name in shared])]
 

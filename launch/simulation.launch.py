@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated hardware alone: Modbus devices, camera, microphone and /clock, for a farm started elsewhere."""
 
+import os
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
@@ -15,6 +17,9 @@ ARGUMENTS = [
     DeclareLaunchArgument("speed", default_value="1.0", description="Simulated seconds in a second."),
     DeclareLaunchArgument("seed", default_value="1", description="Of the simulated world."),
     DeclareLaunchArgument("start", default_value="", description="First moment of the simulated world, ISO 8601."),
+    DeclareLaunchArgument(
+        "weather_file", default_value="", description="Measured weather of the simulated world, CSV."
+    ),
     DeclareLaunchArgument("modbus_port", default_value="0", description="TCP port of the devices; 0: the site's."),
     DeclareLaunchArgument("namespace", default_value="farm", description="Namespace of the node."),
     DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal."),
@@ -29,6 +34,7 @@ def start_node(context):
         speed=float(said["speed"]),
         seed=int(said["seed"]),
         start=said["start"],
+        weather_file=os.path.abspath(said["weather_file"]) if said["weather_file"] else "",
         modbus_port=int(said["modbus_port"]),
     )
     spec = simulation_node(options)

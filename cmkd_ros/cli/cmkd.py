@@ -53,6 +53,10 @@ def up(
     composed: Annotated[bool | None, typer.Option(help="All farm nodes in one process; default: on a Pi.")] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated world.", min=0)] = 1,
     start: Annotated[str, typer.Option(help="First moment of the simulated world, ISO 8601.")] = "",
+    weather: Annotated[
+        str, typer.Option(help="Measured weather for the simulated world: a CSV as docs/world.md says.")
+    ] = "",
+    prices: Annotated[str, typer.Option(help="Prices and carbon: a CSV, read again when it changes.")] = "",
     trigger: Annotated[str, typer.Option(help="What starts a decision: timer or frame.")] = "timer",
     record: Annotated[str, typer.Option(help="Folder for bags; default: nothing is recorded.")] = "",
     record_raw: Annotated[str, typer.Option(help="Raw topics to record too, with commas between, or all.")] = "",
@@ -72,11 +76,12 @@ def up(
         "start": start,
         "trigger": trigger,
         "modbus_port": modbus_port,
-        "record": str(Path(record).resolve()) if record else "",
+        "weather_file": _absolute(weather),
+        "market_file": _absolute(prices),
+        "record": _absolute(record),
         "record_raw": record_raw,
+        "policy_module": _absolute(policy_module),
     }
-    if policy_module:
-        options["policy_module"] = str(Path(policy_module).resolve())
     decided = run_farm(FarmOptions(**options), sim, composed, duration, namespace, log_level)
     raise typer.Exit(0 if decided else NEVER_DECIDED)
 
@@ -186,6 +191,11 @@ def demo_student(
 def version() -> None:
     """The package's version."""
     print(__version__)
+
+
+def _absolute(path: str) -> str:
+    """A file's name for processes that may run elsewhere; nothing stays nothing."""
+    return str(Path(path).resolve()) if path else ""
 
 
 def _prepare() -> None:

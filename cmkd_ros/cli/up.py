@@ -21,9 +21,12 @@ from rich.live import Live
 from cmkd_ros.cli.environment import executable
 from cmkd_ros.cli.supervisor import Program, Supervisor
 from cmkd_ros.cli.tables import farm_view, line
+from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.middleware.bringup import FarmOptions, NodeSpec, composed_node, farm_nodes, simulation_node
 from cmkd_ros.middleware.observer import Observer
+from cmkd_ros.simulation.start import beginning
 from cmkd_ros.site import Site, load_site
+from cmkd_ros.site.market import read_market
 
 CHECK_S, LINE_S = 0.25, 5.0
 
@@ -44,6 +47,7 @@ def run_farm(
     composed = platform.machine() == "aarch64" if composed is None else composed
     if options.modbus_port:
         site = site.at_port(options.modbus_port)  # refuses a real farm here, before anything starts
+    _check_files(site, options)
     options = dataclasses.replace(options, use_sim_time=site.simulated)
     specs = [composed_node(options)] if composed else farm_nodes(site, options)
     if site.simulated and sim:
@@ -55,6 +59,15 @@ def run_farm(
         if log:
             print(f"what the nodes said: {log.name}", file=sys.stderr)
         return decided
+
+
+def _check_files(site: Site, options: FarmOptions) -> None:
+    """Refuse measured weather and prices that cannot be used here, before anything starts."""
+    if options.weather_file and not site.simulated:
+        raise ConfigurationError(f"site {site.name!r}", ["is real: measured weather is for a simulated farm"])
+    start_ns, _ = beginning(site, options.start, options.weather_file)
+    if options.market_file:
+        read_market(Path(options.market_file), site, start_ns)
 
 
 @contextlib.contextmanager

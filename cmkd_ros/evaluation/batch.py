@@ -11,6 +11,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +127,17 @@ class Batch:
 
     def repeated(self, times: int) -> Batch:
         """Every scenario `times` times, in one batch: for a search that tries many plans on one world."""
-        return Batch([scenario for scenario in self.scenarios for _ in range(times)], self.step_s)
+        return self.picked(np.repeat(np.arange(len(self)), times))
+
+    def picked(self, farms: NDArray[np.int64]) -> Batch:
+        """Some of the scenarios, each as often as `farms` names it; what is made of them once stays made once."""
+        other = Batch([self.scenarios[farm] for farm in farms], self.step_s)
+        other.__dict__["outside"] = _Picked(self.outside, farms)
+        other.__dict__["prices"] = self.prices[farms]
+        for index in range(int(np.ceil(self.hours))):
+            hour = self.hour(index)
+            other._hours[index] = Hour(*(getattr(hour, field.name)[farms] for field in dataclasses.fields(Hour)))
+        return other
 
     def valued(self, **changes: float) -> Batch:
         """The same worlds with other `Values`."""
@@ -141,3 +152,16 @@ class Batch:
         prices = self.scenarios[farm].prices
         skip = (int(self.start_ns[farm]) - prices.start_ns) // HOUR_NS - BEFORE_H
         return prices.series[:, skip:]
+
+
+class _Picked:
+    """The weather of some farms of a batch, picked when it is looked up; the sky, which pictures show, left whole."""
+
+    def __init__(self, outside: Sequence[Weather], farms: NDArray[np.int64]):
+        self._outside, self._farms = outside, farms
+        self._names = [field.name for field in dataclasses.fields(Weather) if field.name != "sky"]
+
+    def __getitem__(self, index: int) -> Weather:
+        whole = self._outside[index]
+        values: dict[str, Any] = {name: getattr(whole, name)[self._farms] for name in self._names}
+        return Weather(**values, sky=whole.sky)

@@ -37,6 +37,11 @@ class Start:
     state: State
     observer: Observer
 
+    def picked(self, batch: Batch, farms: NDArray[np.int64]) -> Start:
+        """That of `batch`, which is `farms` of this one's batch."""
+        fields = {field.name: getattr(self.state, field.name)[farms] for field in dataclasses.fields(State)}
+        return Start(State(**fields), self.observer.picked(batch, farms))
+
 
 @dataclass(frozen=True)
 class Result:

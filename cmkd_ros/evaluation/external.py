@@ -14,7 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.contract.telemetry import CHANNEL_NAMES, HOURS_AHEAD
-from cmkd_ros.evaluation.home import PV_KW, Bill, Home, HomeController, Store, best_schedule, bill, read_home, run
+from cmkd_ros.evaluation.home import (
+    PV_KW,
+    Bill,
+    Home,
+    HomeController,
+    Store,
+    best_schedule,
+    bill,
+    read_home,
+    run,
+    worth_left,
+)
 from cmkd_ros.fusion.future import HOUR_NS, clear_sky, known_future
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.policy.interface import Policy, State
@@ -70,10 +81,11 @@ class Receding:
         self._programme = programme(store, hours)
 
     def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
-        last = home.load_kw.shape[1] - 1
-        ahead = np.arange(hour, hour + self._hours)
-        prices = home.price[:, np.minimum(ahead, last)]
-        known = np.minimum(ahead, last) if self._perfect else _same_hour_before(ahead, hour)
+        ahead, last = np.arange(hour, hour + self._hours), home.load_kw.shape[1] - 1
+        beyond = ahead - last - 1  # where the data end, their last day comes again
+        real = np.where(beyond < 0, ahead, np.maximum(last - 23 + beyond % 24, 0))
+        prices = home.price[:, real]
+        known = real if self._perfect else _same_hour_before(ahead, hour)
         power = np.empty(len(stored))
         for span in range(len(stored)):
             load, pv = home.load_kw[span, known], home.pv_kw[span, known]
@@ -295,8 +307,8 @@ def compare(home: Home, store: Store | None = None) -> list[Row]:
         begin = time.perf_counter()
         rows.append(Row(name, run(home, store, controller), time.perf_counter() - begin))
     begin = time.perf_counter()
-    power, _ = best_schedule(home, store)
-    rows.append(Row("LP, all known", bill(home, power[:, :, None], np.zeros(len(power))), time.perf_counter() - begin))
+    power, _ = best_schedule(home, store, worth=worth_left(home, store))
+    rows.append(Row("LP, all known", bill(home, store, power[:, :, None]), time.perf_counter() - begin))
     return rows
 
 

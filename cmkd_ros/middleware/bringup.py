@@ -57,6 +57,12 @@ class FarmOptions:
     start: str = quantity(
         "", description="the simulated world's first moment, ISO 8601; empty: its default", read_only=True
     )
+    weather_file: str = quantity(
+        "", description="CSV of measured weather for the simulated world; empty: it makes its own", read_only=True
+    )
+    market_file: str = quantity(
+        "", description="CSV of prices and carbon; empty: simulated ones, or a real site's tariff", read_only=True
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -121,7 +127,7 @@ def farm_nodes(site: Site, options: FarmOptions) -> list[NodeSpec]:
         NodeSpec("actuator_node", f"{name}_actuator", {**common, **actuation, "actuator": name})
         for name in ACTION_NAMES
     ]
-    nodes.append(NodeSpec("market_node", "market", {**common, "seed": options.seed}))
+    nodes.append(NodeSpec("market_node", "market", {**common, "seed": options.seed, "file": options.market_file}))
     if site.sensors.camera:
         nodes.append(NodeSpec("camera_node", "camera", common))
     if site.sensors.microphone:
@@ -168,6 +174,7 @@ def simulation_node(options: FarmOptions) -> NodeSpec:
         "modbus_port": options.modbus_port,
         "seed": options.seed,
         "start": options.start,
+        "weather_file": options.weather_file,
     }
     return NodeSpec("simulation_node", "simulation", parameters, STOP_SIMULATION)
 

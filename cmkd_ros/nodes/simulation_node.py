@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rosgraph_msgs.msg import Clock
 
@@ -21,7 +19,7 @@ from cmkd_ros.middleware.lifecycle import FarmNode
 from cmkd_ros.middleware.main import run
 from cmkd_ros.middleware.parameters import NodeSettings
 from cmkd_ros.simulation.farm import SimulatedFarm
-from cmkd_ros.site import Site
+from cmkd_ros.simulation.start import DEFAULT, beginning
 
 LONGEST_LEAP_S = 0.5  # of wall time: after a hold-up the world goes on from where it was
 
@@ -34,8 +32,15 @@ class SimulationSettings(NodeSettings):
 
     seed: int = quantity(1, description="of the world", low=0, high=2**31, read_only=True)
     start: str = quantity(
-        "2025-05-06T09:30",
-        description="the world's first moment, ISO 8601, local time without an offset; empty: the default",
+        "",
+        description="the world's first moment, ISO 8601, local time without an offset; "
+        f"empty: {DEFAULT}, or the first morning of the weather file",
+        read_only=True,
+    )
+    weather_file: str = quantity(
+        "",
+        description="measured weather, CSV, which repeats when it is over: a table with its own times, or one day of "
+        "HH:MM:SS,W/m2 by the local clock, taken for the first day; empty: made by the simulation",
         read_only=True,
     )
     clock_rate_hz: float = quantity(
@@ -59,14 +64,16 @@ class SimulationNode(FarmNode[SimulationSettings]):
         settings = self.settings
         if self.simulated_time:
             raise ConfigurationError(self.get_fully_qualified_name(), ["use_sim_time must be false: it makes the time"])
+        start_ns, measured = beginning(self.site, settings.start, settings.weather_file)
         self._farm = SimulatedFarm(
             self.site,
             settings.seed,
-            first_moment(self.site, settings.start),
+            start_ns,
             speed=settings.speed,
             camera_size=(settings.camera_width, settings.camera_height),
             camera_rate_hz=settings.camera_rate_hz,
             audio_rate_hz=settings.audio_rate_hz,
+            measured=measured,
         )
         self._clock_publisher = self.create_publisher(Clock, "/clock", qos.CLOCK)
 
@@ -82,6 +89,8 @@ class SimulationNode(FarmNode[SimulationSettings]):
         local = self.site.local_time(self._farm.now_ns)
         late = self._late_s > 1.0
         text = f"{local:%Y-%m-%d %H:%M:%S}, {self.settings.speed:g} times as fast as the wall"
+        if self.settings.weather_file:
+            text += f", weather of {self.settings.weather_file}"
         if late:
             text += f"; {self._late_s:.1f} s of wall time lost since start: this computer is too slow for it"
         yield Health(WARN if late else OK, text, {"lost_s": self._late_s})
@@ -93,17 +102,6 @@ class SimulationNode(FarmNode[SimulationSettings]):
         leap_s = min(elapsed_s, LONGEST_LEAP_S) * self.settings.speed
         self._farm.advance(self._farm.now_ns + round(leap_s * NANOSECONDS))
         self._clock_publisher.publish(Clock(clock=encode.time(self._farm.now_ns)))
-
-
-def first_moment(site: Site, start: str) -> int:
-    """ISO 8601 to UTC nanoseconds; without an offset it is the farm's local time. Raises `ConfigurationError`."""
-    try:
-        moment = datetime.datetime.fromisoformat(start or "2025-05-06T09:30")
-    except ValueError:
-        raise ConfigurationError("simulation", [f"start {start!r} is no ISO 8601 time"]) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=ZoneInfo(site.location.timezone))
-    return round(moment.timestamp()) * NANOSECONDS
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from cmkd_ros.contract.samples import NANOSECONDS, AudioChunk, Frame, Market
 from cmkd_ros.simulation import prices
 from cmkd_ros.simulation.devices import Devices
 from cmkd_ros.simulation.equipment import Equipment
+from cmkd_ros.simulation.measured import Measured
 from cmkd_ros.simulation.pump import TANK_DRY
 from cmkd_ros.simulation.sensors import SensorServer, period_ns
 from cmkd_ros.simulation.sky import fisheye
@@ -32,7 +33,8 @@ class SimulatedFarm:
     `advance(to_ns)` moves the world; nothing here reads a clock. `speed` (world seconds a wall second) only sets how
     often sensors send and, above 10, lengthens the default heartbeat time-out to two wall seconds. `modbus_port`,
     `camera_port` and `microphone_port` replace those of the site file; 0 takes free ones (`devices.ports`,
-    `camera.port`, `microphone.port`). A site without a `sim://` camera or microphone gets none.
+    `camera.port`, `microphone.port`). A site without a `sim://` camera or microphone gets none. With `measured` (see
+    `simulation.start`) that weather replaces the synthetic one, in the sky as well.
     Raises `ConfigurationError` when site file and register maps do not fit together.
     """
 
@@ -51,11 +53,12 @@ class SimulatedFarm:
         audio_rate_hz: int = 16_000,
         chunk_s: float = 1.0,
         heartbeat_timeout_s: float | None = None,
+        measured: Measured | None = None,
     ):
         if not site.simulated:
             raise ConfigurationError(f"site {site.name!r}", ["simulated: is false, so its devices are real"])
         self.site, self.seed = site, seed
-        self.world = World(site, np.array([seed]))
+        self.world = World(site, np.array([seed]), measured=measured)
         self._state = self.world.initial(start_ns)
         self._readings: tuple[State, dict[str, float]] | None = None
         self._moving = threading.Lock()

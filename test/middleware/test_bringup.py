@@ -64,6 +64,14 @@ def test_every_parameter_is_declared_and_in_range_at_every_speed(speed):
         kind.Settings(**values)
 
 
+def test_measured_weather_and_prices_reach_their_nodes():
+    options = FarmOptions(weather_file="/data/day.csv", market_file="/data/prices.csv")
+    assert simulation_node(options).parameters["weather_file"] == "/data/day.csv"
+    market = next(spec for spec in farm_nodes(SITE, options) if spec.name == "market")
+    assert market.parameters["file"] == "/data/prices.csv"
+    assert composed_node(options).parameters["market_file"] == "/data/prices.csv"
+
+
 def test_above_ten_the_gateway_works_once_a_decision_and_limits_follow():
     slow, fast = FarmOptions(), FarmOptions(speed=60.0)
     assert (slow.working_period_s, slow.stale_periods, slow.age_scale, slow.guard_s) == (1.0, 3.0, 1.0, 0.2)
