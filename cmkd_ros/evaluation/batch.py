@@ -143,8 +143,9 @@ class Batch:
         """The same worlds with other `Values`."""
         values = dataclasses.replace(self.values, **changes)
         other = Batch([dataclasses.replace(scenario, values=values) for scenario in self.scenarios], self.step_s)
-        if "outside" in self.__dict__:
-            other.__dict__["outside"] = self.outside
+        for name in ("outside", "prices", "start"):  # worth does not change them
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
         return other
 
     def series(self, farm: int) -> Array:

@@ -30,7 +30,7 @@ Whole = TypeVar("Whole")
 
 STEP_NS = 1_000_000_000
 #: Raised with every change that moves a figure; studies are comparable within one version only.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
