@@ -37,7 +37,7 @@ RECORDED = (
 )
 COOLEST, WARMEST = 15.0, 30.0  # degC: outside, a grower complains
 DAMPEST = 95.0  # %
-_LONG_H = 20 * 24.0  # from here on an episode is a season, and its demand charge that of whole calendar months
+LONG_H = 20 * 24.0  # from here on an episode is a season, and its demand charge that of whole calendar months
 
 
 class Recorder:
@@ -120,7 +120,7 @@ def settle(batch: Batch, recorder: Recorder, ends: Ends) -> Account:
 
 def _demand(batch: Batch, quarters_kw: Array, peak_kw: Array) -> Array:
     """Kilowatts times months: pro rata in an episode of days, each calendar month's own peak in full in a season."""
-    if batch.hours < _LONG_H:
+    if batch.hours < LONG_H:
         return peak_kw * (batch.hours / 720.0)
     due = np.zeros(len(batch))
     for farm, start_ns in enumerate(batch.start_ns):

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ class Batch:
     def prices(self) -> Array:
         """(B, 3, H) import price, feed-in and carbon in each hour of the episode."""
         count = int(np.ceil(self.hours))
-        return np.stack([self._series(index)[:, BEFORE_H : BEFORE_H + count] for index in range(len(self))])
+        return np.stack([self.series(index)[:, BEFORE_H : BEFORE_H + count] for index in range(len(self))])
 
     def hour(self, index: int) -> Hour:
         """The calendar of hour `index` of the episode; negative ones lie before its start."""
@@ -98,7 +99,7 @@ class Batch:
         site = self.site
         times = self.start_ns + index * HOUR_NS
         local = [site.local_time(int(stamp)) for stamp in times]
-        whole = [self._series(farm)[:, BEFORE_H + index :] for farm in range(len(self))]
+        whole = [self.series(farm)[:, BEFORE_H + index :] for farm in range(len(self))]
         ahead = np.full((len(self), 3, HOURS_AHEAD), np.nan)
         for farm, (series, _clock) in enumerate(zip(whole, local)):
             known = HOURS_AHEAD
@@ -126,18 +127,42 @@ class Batch:
 
     def repeated(self, times: int) -> Batch:
         """Every scenario `times` times, in one batch: for a search that tries many plans on one world."""
-        return Batch([scenario for scenario in self.scenarios for _ in range(times)], self.step_s)
+        return self.picked(np.repeat(np.arange(len(self)), times))
+
+    def picked(self, farms: NDArray[np.int64]) -> Batch:
+        """Some of the scenarios, each as often as `farms` names it; what is made of them once stays made once."""
+        other = Batch([self.scenarios[farm] for farm in farms], self.step_s)
+        other.__dict__["outside"] = _Picked(self.outside, farms)
+        other.__dict__["prices"] = self.prices[farms]
+        for index in range(int(np.ceil(self.hours))):
+            hour = self.hour(index)
+            other._hours[index] = Hour(*(getattr(hour, field.name)[farms] for field in dataclasses.fields(Hour)))
+        return other
 
     def valued(self, **changes: float) -> Batch:
         """The same worlds with other `Values`."""
         values = dataclasses.replace(self.values, **changes)
         other = Batch([dataclasses.replace(scenario, values=values) for scenario in self.scenarios], self.step_s)
-        if "outside" in self.__dict__:
-            other.__dict__["outside"] = self.outside
+        for name in ("outside", "prices", "start"):  # worth does not change them
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
         return other
 
-    def _series(self, farm: int) -> Array:
+    def series(self, farm: int) -> Array:
         """(3, H) from `BEFORE_H` before the episode's start on."""
         prices = self.scenarios[farm].prices
         skip = (int(self.start_ns[farm]) - prices.start_ns) // HOUR_NS - BEFORE_H
         return prices.series[:, skip:]
+
+
+class _Picked:
+    """The weather of some farms of a batch, picked when it is looked up; the sky, which pictures show, left whole."""
+
+    def __init__(self, outside: Sequence[Weather], farms: NDArray[np.int64]):
+        self._outside, self._farms = outside, farms
+        self._names = [field.name for field in dataclasses.fields(Weather) if field.name != "sky"]
+
+    def __getitem__(self, index: int) -> Weather:
+        whole = self._outside[index]
+        values: dict[str, Any] = {name: getattr(whole, name)[self._farms] for name in self._names}
+        return Weather(**values, sky=whole.sky)

@@ -4,7 +4,8 @@
 The data are building 1 of the CityLearn Challenge 2022 (github.com/intelligent-environments-lab/CityLearn, MIT: load,
 PV and carbon of a home in Fontana, California, August 2016 to July 2017, and a time-of-use tariff in $). Battery and
 array as that challenge's schema gives them: 6.4 kWh, 5 kW, efficiency 0.9 there and back, empty at the start; 4 kW of
-PV. CityLearn's battery loses more at part load and has less power when nearly full; this one does neither.
+PV. `Store` is the plain battery that planners assume; `CityLearnStore` the challenge's, which loses more at part load
+and has less power when nearly full. No schedule of the latter is cheaper than the best one of the former.
 """
 
 from __future__ import annotations
@@ -45,6 +46,25 @@ class Store:
         power = np.minimum(np.maximum(wanted_kw, least), most)
         moved = np.where(power > 0.0, power * self.one_way, power / self.one_way) * hours
         return power, np.clip(stored + moved, 0.0, self.capacity_kwh)
+
+
+class CityLearnStore(Store):
+    """The battery of CityLearn 2.1.2 (`citylearn.energy_model.Battery`), by the hour; this one does not fade.
+
+    Efficiency there and back over |power| / rated power, and power over state of charge, are CityLearn's defaults.
+    """
+
+    def step(self, stored: Array, wanted_kw: Array, hours: float) -> tuple[Array, Array]:
+        """See `Store`."""
+        most = self.power_kw * np.interp(stored / self.capacity_kwh, [0.0, 0.8, 1.0], [1.0, 1.0, 0.2])
+        energy = (
+            np.minimum(np.maximum(wanted_kw, -most), np.minimum(most, (self.capacity_kwh - stored) / hours)) * hours
+        )
+        share = np.abs(energy) / hours / self.power_kw
+        eta = np.sqrt(np.interp(share, [0.0, 0.3, 0.7, 0.8, 1.0], [0.83, 0.83, 0.9, 0.9, 0.85]))
+        after = np.clip(np.where(energy > 0.0, stored + energy * eta, stored + energy / eta), 0.0, self.capacity_kwh)
+        moved = after - stored
+        return np.where(moved > 0.0, moved / eta, moved * eta) / hours, after
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,10 @@ class HomeController(Protocol):
 
 @dataclass(frozen=True)
 class Bill:
-    """Of each span, (B,): $, kWh, kg; what exports earn is nothing, as in the challenge."""
+    """Of each span, (B,): $, kWh, kg; what exports earn is nothing, as in the challenge.
+
+    `cost` has the energy that is left in the battery taken off at its worth (see `worth_left`).
+    """
 
     cost: Array
     import_kwh: Array
@@ -127,16 +150,23 @@ def run(home: Home, store: Store, controller: HomeController) -> Bill:
         for part in range(controller.steps_per_hour):
             wanted = controller(home, hour, part, stored)
             power[:, hour, part], stored = store.step(stored, wanted, 1.0 / controller.steps_per_hour)
-    return bill(home, power, stored)
+    return bill(home, store, power, stored)
 
 
-def bill(home: Home, battery_kw: Array, stored: Array) -> Bill:
-    """What (B, N, P) of battery power costs, P equal parts of an hour. Import and export are counted hour by hour, as
-    CityLearn does."""
+def worth_left(home: Home, store: Store) -> Array:
+    """(B,) $ a kWh in the battery is worth at the end: it saves import in a span's cheapest hour."""
+    return home.price.min(axis=1) * store.one_way
+
+
+def bill(home: Home, store: Store, battery_kw: Array, stored: Array) -> Bill:
+    """What (B, N, P) of battery power costs, P equal parts of an hour, with `stored` (B,) left at the end.
+
+    Import and export are counted hour by hour, as CityLearn does.
+    """
     grid = home.net_kw + battery_kw.mean(axis=2)
     imported = np.maximum(grid, 0.0)
     return Bill(
-        (imported * home.price).sum(axis=1),
+        (imported * home.price).sum(axis=1) - worth_left(home, store) * stored,
         imported.sum(axis=1),
         np.maximum(-grid, 0.0).sum(axis=1),
         (imported * home.carbon).sum(axis=1),
@@ -144,18 +174,22 @@ def bill(home: Home, battery_kw: Array, stored: Array) -> Bill:
     )
 
 
-def best_schedule(home: Home, store: Store, stored: Array | float = 0.0, worth: float = 0.0) -> tuple[Array, Array]:
-    """The cheapest (B, N) battery power with everything known, and what it costs (B,): $ less `worth` $/kWh x content.
+def best_schedule(
+    home: Home, store: Store, stored: Array | float = 0.0, worth: Array | float = 0.0
+) -> tuple[Array, Array]:
+    """(B, N) power of a plain battery that is cheapest when everything is known, and its cost (B,).
 
-    Written by itself, to check the planner's programme against: grid power and content are eliminated, so that only
-    charge c, discharge d and what is exported (or curtailed, which earns as little) x remain, and solved by an interior
-    point method. Raises `RuntimeError` when there is no solution, and ImportError without SciPy.
+    Cost: $ less `worth` $/kWh x content at the end. `stored` and `worth` (B,) or the same for all.
+
+    Written by itself, to check the planner's programme against: grid power is eliminated, so that only charge c,
+    discharge d, export x (or curtailing, which earns as little) and content e remain; by an interior point method.
+    Raises `RuntimeError` when there is no solution, and ImportError without SciPy.
     """
     from scipy.optimize import linprog
     from scipy.sparse import bmat, csr_matrix, diags, identity
 
     spans, hours = home.load_kw.shape
-    before = np.broadcast_to(np.asarray(stored, np.float64), (spans,))
+    before, left = (np.broadcast_to(np.asarray(value, np.float64), (spans,)) for value in (stored, worth))
     one = identity(hours, format="csr")
     # Content e through its differences: e_k - e_k-1 = eta c_k - d_k / eta, four unknowns an hour.
     differences = diags([np.ones(hours), -np.ones(hours - 1)], [0, -1], format="csr")
@@ -166,7 +200,7 @@ def best_schedule(home: Home, store: Store, stored: Array | float = 0.0, worth: 
     for span in range(spans):
         price, net = home.price[span], home.net_kw[span]
         last = np.zeros(hours)
-        last[-1] = worth
+        last[-1] = left[span]
         begin = np.zeros(hours)
         begin[0] = before[span]
         limits = [(0.0, store.power_kw)] * (2 * hours) + [(0.0, None)] * hours + [(0.0, store.capacity_kwh)] * hours

@@ -62,6 +62,12 @@ class Observer:
         other.history, other._sum, other._count = self.history, self._sum.copy(), self._count
         return other
 
+    def picked(self, batch: Batch, farms: NDArray[np.int64]) -> Observer:
+        """One of `batch`, which is `farms` of this one's batch."""
+        other = Observer(batch)
+        other.history, other._sum, other._count = self.history[farms], self._sum[farms], self._count
+        return other
+
     def facts(self, readings: dict[str, Array], elapsed_ns: int) -> Array:
         """(B, C) what the meters and the market say, NaN where nobody reads it, `elapsed_ns` after the start."""
         market = self.batch.hour(elapsed_ns // HOUR_NS).market

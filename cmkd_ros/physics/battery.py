@@ -20,7 +20,7 @@ COMMISSIONED = 0.02  # wear of a battery whose usable capacity was measured on s
 
 # Xu, B., Oudalov, A., Ulbig, A., Andersson, G., Kirschen, D. S. (2018), Modeling of lithium-ion battery degradation for
 # cell life assessment, IEEE Transactions on Smart Grid 9:1131-1140, table I (LMO cells).
-_CALENDAR_PER_S, _CHARGE, _CHARGE_MIDDLE, _HEAT, _MIDDLE_CELSIUS = 4.14e-10, 1.04, 0.5, 6.93e-2, 25.0
+CALENDAR_PER_S, CHARGE, CHARGE_MIDDLE, _HEAT, _MIDDLE_CELSIUS = 4.14e-10, 1.04, 0.5, 6.93e-2, 25.0
 _DEPTH = (1.40e5, -0.501, -1.23e5)
 _GENTLE = 0.3
 _FILM, _FILM_RATE = 5.75e-2, 121.0
@@ -70,6 +70,11 @@ def half_cycle(depth: Array) -> Array:
     return 0.5 * smaller(depth / _GENTLE, 1.0) / (_DEPTH[0] * np.power(larger(depth, _GENTLE), _DEPTH[1]) + _DEPTH[2])
 
 
+def warmth(celsius: Array) -> Array:
+    """How much faster it wears than at 25 degC: Xu's equation 22."""
+    return np.exp(_HEAT * (celsius - _MIDDLE_CELSIUS) * (273.15 + _MIDDLE_CELSIUS) / (273.15 + celsius))
+
+
 def limits(pack: Pack, charge: Charge, hours: float) -> tuple[Array, Array]:
     """(lowest, highest) power that the battery keeps up for `hours`, kW. It fades out from 5 K below its limit on."""
     eta = pack.one_way_efficiency
@@ -102,9 +107,8 @@ def step(pack: Pack, charge: Charge, power_kw: Array, room_celsius: Array, hours
 
     before, after = charge.stored_kwh / pack.capacity_kwh, stored / pack.capacity_kwh
     turned = either((after - before) * (before - charge.turned) < 0.0, before, charge.turned)
-    kelvin = 273.15 + charge.celsius
-    warm = np.exp(_HEAT * (charge.celsius - _MIDDLE_CELSIUS) * (273.15 + _MIDDLE_CELSIUS) / kelvin)
+    warm = warmth(charge.celsius)
     deeper = half_cycle(np.abs(after - turned)) - half_cycle(np.abs(before - turned))
-    aged = _CALENDAR_PER_S * 3600.0 * hours * np.exp(_CHARGE * (after - _CHARGE_MIDDLE))
-    aged = aged + deeper * np.exp(_CHARGE * ((after + turned) / 2.0 - _CHARGE_MIDDLE))
+    aged = CALENDAR_PER_S * 3600.0 * hours * np.exp(CHARGE * (after - CHARGE_MIDDLE))
+    aged = aged + deeper * np.exp(CHARGE * ((after + turned) / 2.0 - CHARGE_MIDDLE))
     return Charge(stored, celsius, charge.wear + warm * aged, turned), losses, to_room

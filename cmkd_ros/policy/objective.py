@@ -34,8 +34,9 @@ TERMS = (
 )
 GAS_KG_PER_KWH = 0.202  # CO2 of natural gas, IPCC (2006) Guidelines, volume 2, table 2.2: 56.1 kg/GJ
 END_OF_LIFE = 0.8  # of the usable capacity: then the battery is paid for again
-_HEAT_PER_ELECTRICITY = 3.0  # what it costs to undo a room that is left too warm or too cold
-_NEUTRAL_CELSIUS = 21.0
+HEAT_PER_ELECTRICITY = 3.0  # what it costs to undo a room that is left too warm or too cold
+NEUTRAL_CELSIUS = 21.0
+FRESH_PER_RESERVE = crop.LETTUCE.yield_of_growth * crop.LETTUCE.fresh_per_structure  # that grows from it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,14 +141,14 @@ def stored_eur(account: Account, site: Site, values: Values) -> Array:
     from them; water at its price; a room that was left away from 21 degC at the electricity that brings it back.
     """
     charge = account.stored_kwh * np.sqrt(site.battery.round_trip_efficiency) * account.mean_price
-    lettuce = account.reserve_kg * crop.LETTUCE.yield_of_growth * crop.LETTUCE.fresh_per_structure
-    room = account.room_kwh / _HEAT_PER_ELECTRICITY * account.mean_price
+    lettuce = account.reserve_kg * FRESH_PER_RESERVE
+    room = account.room_kwh / HEAT_PER_ELECTRICITY * account.mean_price
     return -(charge + values.lettuce_eur_per_kg * lettuce + values.water_eur_per_m3 * account.water_m3 - room)
 
 
 def away_kwh(celsius: Array, kwh_per_k: float) -> Array:
     """Heat by which something of `kwh_per_k` is away from the neutral temperature, without sign."""
-    return np.abs(celsius - _NEUTRAL_CELSIUS) * kwh_per_k
+    return np.abs(celsius - NEUTRAL_CELSIUS) * kwh_per_k
 
 
 def objective_eur(in_terms: dict[str, Array]) -> Array:

@@ -145,10 +145,14 @@ class RuleSettings:
     dry_moisture: Number = quantity(45.0, description="below, the pump never rests", unit="%", low=15.0, high=70.0)
     watering_share: Number = quantity(0.4, description="of the time, while watering", low=0.02, high=1.0)
     pump_speed_percent: Number = quantity(
-        60.0, description="a slow pump is quiet and needs less energy a cubic metre", unit="%", low=20.0, high=100.0
+        60.0,
+        description="it opens the drippers; slower or faster, a cubic metre takes more energy",
+        unit="%",
+        low=20.0,
+        high=100.0,
     )
     quiet_speed_percent: Number = quantity(
-        45.0, description="while it cavitates, where that is known", unit="%", low=20.0, high=100.0
+        55.0, description="while it cavitates, where that is known", unit="%", low=20.0, high=100.0
     )
 
     def __post_init__(self) -> None:

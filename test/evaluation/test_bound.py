@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No controller gets below the bound, and every true trajectory is a feasible point of the relaxation behind it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cmkd_ros.contract.errors import ConfigurationError
+from cmkd_ros.evaluation import envelopes
+from cmkd_ros.evaluation.bound import bound, relax
+from cmkd_ros.evaluation.ceilings import ceilings, truth
+from cmkd_ros.evaluation.episode import Recorded, run, warmed
+from cmkd_ros.evaluation.programme import Programme
+from cmkd_ros.evaluation.relaxed_room import SEEN_K, SEEN_PPM
+from cmkd_ros.physics.crop import ALL_AGES, photosynthesis
+from cmkd_ros.physics.greenhouse import OUTDOOR_PPM
+from cmkd_ros.policy.rules import Rules
+
+FARMS = 24
+
+
+def random_plans(site, decisions, farms, seed):
+    """(T, farms, 5): held for 5 min to 6 h, some of them calm, some wild, some always at a limit."""
+    rng = np.random.default_rng(seed)
+    low, high = site.action_bounds().T
+    plans = np.empty((decisions, farms, 5))
+    for farm in range(farms):
+        every = int(rng.integers(1, 73))
+        draws = rng.beta(*rng.choice([0.3, 1.0, 3.0], 2), (decisions // every + 1, 5))
+        plans[:, farm] = np.repeat(low + (high - low) * draws, every, axis=0)[:decisions]
+    plans[:, 0, 2:] = [100.0, 26.0, 100.0]  # as bright, warm and rich as can be
+    plans[:, 1, 2:] = [100.0, 16.0, 100.0]
+    plans[:, 2] = [0.0, 0.0, 0.0, 16.0, 0.0]
+    return plans
+
+
+@pytest.fixture(scope="module")
+def wild(batch):
+    """Random plans on both farms of the batch, run once."""
+    copies = batch.repeated(FARMS)
+    index = np.repeat(np.arange(len(batch)), FARMS)
+    plans = random_plans(batch.site, round(batch.hours * 12), len(copies), 5)
+    return run(copies, Recorded(plans), start=warmed(batch).picked(copies, index))
+
+
+@pytest.fixture(scope="module")
+def proven(batch):
+    return bound(batch, warmed(batch).state)
+
+
+def test_rules_do_not_get_below(batch, proven):
+    assert (proven < run(batch, Rules(batch.site)).objective_eur).all()
+
+
+def test_random_actions_do_not_get_below(wild, proven):
+    assert (wild.objective_eur >= np.repeat(proven, FARMS)).all()
+
+
+def test_the_bound_is_of_some_use(batch, proven):
+    """It lies nearer to the rules than the whole worth of the lettuce."""
+    rules = run(batch, Rules(batch.site))
+    assert (rules.objective_eur - proven < 1.2 * np.abs(rules.terms["lettuce"])).all()
+
+
+@pytest.mark.parametrize("farm", [*range(10), *range(FARMS, FARMS + 6)])
+def test_what_truly_happened_is_feasible_and_no_dearer(batch, wild, farm):
+    """Pin lights, battery, heat pump, temperature, CO2 and the crop at the end to the simulation's."""
+    relaxed = relax(batch, warmed(batch).state, farm // FARMS)
+    lp, columns, ends = relaxed.programme, relaxed.columns, relaxed.ends
+    per = round(relaxed.hours * 3600.0 / batch.step_s)
+
+    def mean(values):
+        return values.reshape(-1, per).mean(axis=1)
+
+    def pin(where, value, by):
+        lp.narrow(where, value - by, value + by)
+
+    record = {name: values[:, farm] for name, values in wild.record.items()}
+    first = {name: float(getattr(warmed(batch).state, name)[farm // FARMS]) for name in ("air_celsius", "co2_ppm")}
+    pin(columns["led"], mean(record["led_kw"]), 1e-6)
+    pin(columns["charge"], mean(np.maximum(record["battery_kw"], 0.0)), 1e-6)
+    pin(columns["discharge"], mean(np.maximum(-record["battery_kw"], 0.0)), 1e-6)
+    pin(ends["stored"][1:], record["stored_kwh"][per - 1 :: per], 1e-6)
+    air = np.r_[first["air_celsius"], record["air_celsius"]]
+    pin(columns["celsius"], mean(0.5 * (air[1:] + air[:-1])), SEEN_K)
+    surplus = np.maximum(np.r_[first["co2_ppm"], record["co2_ppm"]] - OUTDOOR_PPM, 0.0)
+    pin(columns["surplus"], mean(0.5 * (surplus[1:] + surplus[:-1])), SEEN_PPM)
+    for name in ("reserve", "structure"):
+        pin(ends[name][-1:], getattr(wild.final.state, f"{name}_g_per_m2")[farm], 1e-6)
+    machine = [(columns[name], 1.0) for name in ("cool", "dry", "heat")]
+    lp.rows(machine, mean(record["hvac_kw"]) - 1e-6, mean(record["hvac_kw"]) + 1e-6)
+    solution = lp.solve()
+    assert solution.feasible
+    assert solution.value <= wild.objective_eur[farm] + 1e-6
+
+
+def test_the_simulation_keeps_to_the_ceilings(batch, wild):
+    for farm in range(len(batch)):
+        state = warmed(batch).state
+        most = ceilings(batch, state, farm, truth(batch, farm), 60)
+        mine = slice(farm * FARMS, (farm + 1) * FARMS)
+        assert wild.record["air_celsius"][:, mine].min() >= most.celsius[0]
+        assert wild.record["air_celsius"][:, mine].max() <= most.celsius[1]
+        assert wild.record["co2_ppm"][:, mine].max() <= most.co2_ppm
+        assert (wild.final.state.reserve_g_per_m2[mine] >= most.reserve[0][-1]).all()
+        assert (wild.final.state.battery_wear[mine] - state.battery_wear[farm] <= most.battery_wear).all()
+
+
+def test_a_finer_step_is_a_bound_too(batch, wild):
+    finer = bound(batch, warmed(batch).state, step_h=0.25)
+    assert (np.repeat(finer, FARMS) <= wild.objective_eur).all()
+
+
+def test_a_site_with_outages_is_refused(batch, site):
+    dark = dataclasses.replace(site, grid=dataclasses.replace(site.grid, outages_per_year=10.0))
+    other = batch.repeated(1)
+    other.site = dark
+    with pytest.raises(ConfigurationError, match="outages"):
+        relax(other, warmed(batch).state, 0)
+
+
+def test_planes_lie_above_photosynthesis():
+    light, ppm, air = np.linspace(0.0, 340.0, 60), np.linspace(OUTDOOR_PPM, 1050.0, 12), np.linspace(8.0, 35.0, 60)
+    planes = envelopes.planes_above(
+        envelopes.gross_uptake, [light, ppm, air], [[20.0, 100.0, 200.0, 330.0], [600.0, 1000.0], [17.0, 22.0, 26.0]]
+    )
+    rng = np.random.default_rng(1)
+    at = [rng.uniform(axis[0], axis[-1], 200_000) for axis in (light, ppm, air)]
+    true = 3600.0 * photosynthesis(at[0], at[2], at[1], np.full(200_000, 9.0), ALL_AGES)
+    assert (planes.at(*at) >= true).all()
+    near = planes.at(np.array([200.0]), np.array([1000.0]), np.array([22.0]))
+    assert near < 1.04 * envelopes.gross_uptake(np.array([200.0]), np.array([1000.0]), np.array([22.0]))
+
+
+def small():
+    """min -x - 2 y, x + y <= 3, x - y >= -1, 0 <= x, y <= 10: -5 at (1, 2)."""
+    lp = Programme()
+    x, y = lp.variables(1, 0.0, 10.0, -1.0), lp.variables(1, 0.0, 10.0, -2.0)
+    lp.rows([(x, 1.0), (y, 1.0)], high=3.0)
+    lp.rows([(x, 1.0), (y, -1.0)], low=-1.0)
+    return lp
+
+
+def test_the_programme_finds_the_optimum_and_its_value_by_duality():
+    solution = small().solve()
+    assert solution.value == pytest.approx(-5.0, abs=1e-9)
+    assert solution.columns == pytest.approx([1.0, 2.0])
+
+
+def test_a_solver_that_is_stopped_still_gives_a_bound():
+    assert small().solve(limit_s=0.0).value <= -5.0 + 1e-9
+
+
+def test_unbounded_variables_are_refused():
+    with pytest.raises(ConfigurationError, match="not finite"):
+        Programme().variables(1, 0.0, np.inf)
