@@ -8,10 +8,11 @@ from collections.abc import Callable
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.evaluation import best_plan
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.policy.constant import Constant
+from cmkd_ros.evaluation.foresight import PLANNERS
+from cmkd_ros.policy.constant import Constant, actions_for
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.naive import Naive
-from cmkd_ros.policy.rules import Rules
+from cmkd_ros.policy.rules import Rules, settings_for
 
 Factory = Callable[[Batch, float], Policy]
 
@@ -27,7 +28,8 @@ def make(name: str, batch: Batch, period_s: float) -> Policy:
 
 
 def _rules(batch: Batch, period_s: float) -> Policy:
-    return Rules(batch.site, period_s=period_s, lettuce_eur_per_kg=batch.values.lettuce_eur_per_kg)
+    settings, lettuce = settings_for(batch.site), batch.values.lettuce_eur_per_kg
+    return Rules(batch.site, settings, period_s=period_s, lettuce_eur_per_kg=lettuce)
 
 
 def _naive(batch: Batch, period_s: float) -> Policy:
@@ -35,14 +37,20 @@ def _naive(batch: Batch, period_s: float) -> Policy:
 
 
 def _constant(batch: Batch, period_s: float) -> Policy:
-    return Constant(batch.site, period_s=period_s)
+    return Constant(batch.site, actions_for(batch.site), period_s=period_s)
 
 
 def _best_plan(batch: Batch, period_s: float) -> Policy:
-    """Begins with whoever of these there is."""
-    starts = [make(name, batch, period_s) for name in ("mpc_perfect", "rules") if name in FACTORIES]
+    """The best of planner and rules, refined."""
+    starts = [make(name, batch, period_s) for name in ("mpc_perfect", "rules")]
     taped = [best_plan.taped(batch, start, period_s=period_s) for start in starts]
     return best_plan.best_plan(batch, taped, period_s=period_s).policy()
 
 
-FACTORIES: dict[str, Factory] = {"constant": _constant, "naive": _naive, "rules": _rules, "best_plan": _best_plan}
+FACTORIES: dict[str, Factory] = {
+    "constant": _constant,
+    "naive": _naive,
+    "rules": _rules,
+    **PLANNERS,
+    "best_plan": _best_plan,
+}

@@ -31,8 +31,8 @@ PIXEL_M = np.array([23.0, 17.0, 75.0])  # metres a pixel of each texture
 AROUND_M = 600.0  # what counts as the surroundings of the sun in the low layer
 EDGE = np.array([0.18, 1.0])  # softness of an edge in each layer, in standard deviations of the field
 
-SLOPE = 3.5  # of the power over the wavenumber in the plane; a cut along a line has one less
-OUTER_M = 9000.0  # on larger scales the spectrum is flat
+SLOPE = 3.25  # of the power over the wavenumber in the plane; a cut along a line has one less
+OUTER_M = 12000.0  # on larger scales the spectrum is flat
 INNER_M = 12.0  # the field is smooth below about twice this
 
 _TURN_S = 5 * 3600.0  # the wind turns this slowly

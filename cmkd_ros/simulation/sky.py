@@ -33,7 +33,7 @@ def _light(*stored: float) -> NDArray[np.float32]:
 # Stored colours, after frames of fisheye cameras (SKIPP'D: medians of rings of the sky).
 _ZENITH, _HORIZON, _HAZY = _light(40, 62, 96), _light(136, 154, 178), _light(146, 152, 158)
 _DUSK, _TWILIGHT, _NIGHTFALL = _light(244, 190, 120), _light(140, 158, 186), _light(168, 160, 162)
-_WHITE = np.array((2.45, 2.42, 2.38), f32)  # light of a thin cloud in full sun
+_WHITE = np.array((2.15, 2.13, 2.1), f32)  # light of a thin cloud in full sun
 _WARM = np.array((2.6, 1.75, 1.15), f32)  # of one in the last sun
 _SHADE = _light(46, 50, 58)  # what the blue sky and the ground give to its dark side
 _HIDING = 0.36  # a cloud scatters mostly forward, so it hides the blue behind it as if thinner (1 - g^2 = 0.28, and up)
@@ -62,6 +62,7 @@ class Fisheye:
         self._slant = np.minimum(1.0 / np.maximum(np.cos(angle), 0.3), 3.0).astype(f32)
         # There a pixel spans many cells of the field: its clouds are averaged.
         self._blurred = np.clip((radius - 0.62) / 0.22, 0.0, 1.0).astype(f32)
+        self._relief = (1.0 - self._blurred) * f32(1.45)  # elsewhere what is thin beside thicker cloud stands out
         # A deck is brightest overhead (Moon and Spencer 1942).
         self._overhead = ((1.0 + 2.0 * np.cos(angle)) / 3.0).astype(f32)
         self.lens = Lens(self.size, radius)
@@ -216,9 +217,10 @@ class Fisheye:
             far = (f32(1.0) - self._clear) * (f32(1.0) - f32(0.8) * cover * cover)
             open_ = open_ * self._clear + far
             share = f32(1.0) / (f32(1.0) + f32(0.1125) * low)
-            closed = cover**3
-            share *= f32(1.0 - closed) + f32(1.55 * closed) * np.sqrt(share)
-            share += self._blurred * (cv2.GaussianBlur(share, (5, 5), 1.4) - share)
+            dark = f32(0.35) + f32(0.65) * cover**3  # the deeper into a deck, the more its darker parts show
+            share *= f32(1.0) - dark + f32(1.5) * dark * np.sqrt(share)
+            soft = cv2.GaussianBlur(share, (5, 5), 1.4)
+            share = soft + self._relief * (share - soft)
             # Light comes from the sun's side: where the cloud is thinner towards it, it is lit.
             centre = self.size / 2
             step = np.array([sun[0] - centre, sun[1] - centre])
@@ -226,7 +228,7 @@ class Fisheye:
             move = np.array([[1, 0, -step[1]], [0, 1, -step[0]]], f32)
             towards = cv2.warpAffine(share, move, (self.size, self.size), borderMode=cv2.BORDER_REPLICATE)
             share += f32(0.7 - 0.3 * cover) * (towards - share)
-            share *= f32(1.0) + f32(0.75) * cover**4 * (self._overhead * f32(1.5) - f32(0.5))
+            share *= f32(1.0) + f32(0.7) * cover**4 * (self._overhead * f32(1.5) - f32(0.5))
             share += (f32(0.9) - f32(0.5) * cover) * bright * bright * np.exp(f32(-0.12) * low)
             share *= f32(1.0) - open_
             if passed is None or lit is None:

@@ -20,9 +20,7 @@ Array = NDArray[np.float64]
 
 _DAY_S = 86_400.0
 _BACK = 0.1125  # 0.75 (1 - 0.85)
-# How light above clear sky is spread, chosen on measured 1 s days: how often it comes, and how high it goes.
 _FAR = 0.92  # of the clouds' light from the neighbourhood, the rest from the cloud before the sun
-_BUNCHED = 1.2  # single clouds show the ground their dark sides too and light it less than their share of a deck would
 _MOST_DRY = 30
 # One noise channel each: outdoor temperature, outdoor humidity, base load.
 _CHANNELS = np.arange(3)
@@ -105,9 +103,8 @@ def light(state: clouds.CloudState, clear: ClearSky, zenith_deg: Array, azimuth_
     reach = np.minimum(np.tan(np.minimum(zenith, 1.5)), clouds.MAX_TANGENT)
     east, north = reach * np.sin(azimuth), reach * np.cos(azimuth)
     depth = clouds.optical_depth(state, clouds.field(state, east, north)).sum(-1)
-    near, inside = clouds.local(state, clouds.field(state, east, north, around=True))
+    lit, inside = clouds.local(state, clouds.field(state, east, north, around=True))
     slant = np.maximum(np.cos(zenith), 0.15)
-    lit = near**_BUNCHED  # share of cloud in what lights the ground
     here, there = _scattered(depth, slant), _scattered(inside, slant)
     # Thin cloud scatters forward, to where its shadow falls; thick cloud to all sides, so it takes a deck to light it.
     forward = lit + (1.0 - lit) * np.exp(-0.25 * depth)

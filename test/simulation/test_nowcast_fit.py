@@ -203,7 +203,7 @@ def test_two_frames_foretell_the_light(site):
 
 
 def test_power_of_a_real_roof_from_its_past(site):
-    """SKIPP'D: index of the power 4 to 6 and 9 to 11 min ahead, each of 19 days left out, from the last readings."""
+    """SKIPP'D: index of the power 4 to 6 and 9 to 11 min ahead, each day left out, from the last readings."""
     if not DATA.is_dir():
         pytest.skip("real data lies in ../shared/data, which this checkout does not have")
     samples = {300: [], 600: []}
@@ -232,4 +232,5 @@ def test_power_of_a_real_roof_from_its_past(site):
             guess[~rest] = ridge(past[rest], (truth - past[:, -1])[rest], past[~rest], 3.0)
         stays = np.sqrt(np.mean(((past[:, -1] - truth) * full) ** 2))
         mine = np.sqrt(np.mean(((past[:, -1] + guess - truth) * full) ** 2))
-        print(f"{ahead // 60:3d} min {stays:5.2f} {1 - mine / stays:6.1%}  ({len(truth)} readings)")
+        found_in = f"{len(truth)} readings of {len(np.unique(day))} days"
+        print(f"{ahead // 60:3d} min {stays:5.2f} {1 - mine / stays:6.1%}  ({found_in})")

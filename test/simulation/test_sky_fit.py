@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import time
 from pathlib import Path
 
 import cv2
@@ -157,6 +158,23 @@ def test_a_regressor_of_power_trained_on_our_frames_reads_real_ones_and_the_othe
     tell("real -> real, each day left out", held * real_scale, real_y)
     tell("real: mean index, no picture", np.mean(real_y / real_scale) * real_scale, real_y)
     tell("ours: mean index, no picture", np.mean(our_y / our_scale) * our_scale, our_y)
+
+
+def test_what_a_frame_costs(site):
+    """Time of a 224 px picture over 40 kinds of day, the best of 20 each: the rest is what else the machine does."""
+    eye = fisheye(224, 224)
+    stamp = np.array([np.datetime64("2025-06-15T12:06", "ns").astype(np.int64)])
+    costs = []
+    for seed in range(40):
+        w = weather(site, np.array([seed]), stamp)
+        place = float(w.sun_elevation_deg[0]), float(w.sun_azimuth_deg[0])
+        taken = []
+        for _ in range(20):
+            begun = time.perf_counter()
+            eye.render(w.sky, *place, float(exposure(w)[0]))
+            taken.append(time.perf_counter() - begun)
+        costs.append(1e3 * min(taken))
+    print(f"\na frame: mean {np.mean(costs):.2f}, median {np.median(costs):.2f}, dearest {max(costs):.2f} ms")
 
 
 def test_a_montage_beside_real_frames(site, data, tmp_path):
