@@ -45,7 +45,7 @@ class Truth:
             stamp = stamp - (over + 24 * HOUR_NS - 1) // (24 * HOUR_NS) * (24 * HOUR_NS)
         outside = world.weather(stamp)
         return (
-            world._pv_kw(outside),
+            world.array_kw(outside),
             world._base_kw(outside, stamp),
             outside.outdoor_temperature_celsius,
             outside.irradiance,

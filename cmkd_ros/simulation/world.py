@@ -176,7 +176,7 @@ class World:
     def _later(self, state: State, actions: Any, time_ns: Any, hours: float, outside: Weather, away: Any) -> Any:
         """The fields of the state at `time_ns`, `hours` later; `actions` five of (B,). Everything (B,), or numbers."""
         wanted_kw, pump, led, setpoint, valve = actions
-        pv_kw, base_kw = self._pv_kw(outside), self._base_kw(outside, time_ns)
+        pv_kw, base_kw = self.array_kw(outside), self._base_kw(outside, time_ns)
         before = Charge(state.stored_kwh, state.battery_celsius, state.battery_wear, state.battery_turned)
         low, high = battery.limits(self.pack, before, hours)
         dark, powered = anywhere(away), either(away, 0.0, 1.0)
@@ -250,7 +250,8 @@ class World:
         }
         return true if self.faults is None else self.faults.apply(self.seeds, state.time_ns, true)
 
-    def _pv_kw(self, outside: Weather) -> Array:
+    def array_kw(self, outside: Weather) -> Array:
+        """What the solar array could give, (B,)."""
         air, wind = outside.outdoor_temperature_celsius, outside.wind_speed_m_per_s
         return pv.power_kw(self.site.pv.peak_power_kw, outside.cell_irradiance, air, wind)
 
