@@ -17,6 +17,7 @@ from cmkd_ros.contract.telemetry import CHANNEL_NAMES, HOURS_AHEAD
 from cmkd_ros.evaluation.home import (
     PV_KW,
     Bill,
+    CityLearnStore,
     Home,
     HomeController,
     Store,
@@ -37,6 +38,7 @@ from cmkd_ros.site import Site, sections
 Array = NDArray[np.float64]
 
 HORIZON_H = 36
+BEST = "plain battery, all known"
 
 
 class Idle:
@@ -58,7 +60,8 @@ class Greedy:
 
 
 class CityLearnRules:
-    """CityLearn's `BasicBatteryRBC`: 11 % of capacity in from hour 6 to 14, 6.7 % out in every other hour."""
+    """CityLearn's `BasicBatteryRBC`: 11 % of capacity in from hour 6 to 14, 6.7 % out in every other hour; there an
+    action comes into force in the hour after the one that the agent sees."""
 
     steps_per_hour = 1
 
@@ -66,8 +69,9 @@ class CityLearnRules:
         self._capacity = store.capacity_kwh
 
     def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
-        clock = home.hour[:, hour]
-        return np.where((clock >= 6) & (clock <= 14), 0.11, -0.067) * self._capacity
+        clock = home.hour[:, hour - 1] if hour else np.zeros(len(stored), np.int64)
+        share = np.where((clock >= 6) & (clock <= 14), 0.11, -0.067)
+        return np.where(clock > 0, share, 0.0) * self._capacity
 
 
 class Receding:
@@ -291,7 +295,7 @@ class Row:
 
 
 def compare(home: Home, store: Store | None = None) -> list[Row]:
-    """Every controller on the same spans; the last row is the best there is."""
+    """Every controller on the same spans; the last row is the best schedule of a plain battery."""
     store = store or Store()
     site = home_site(store)
     controllers: dict[str, HomeController] = {
@@ -308,19 +312,20 @@ def compare(home: Home, store: Store | None = None) -> list[Row]:
         rows.append(Row(name, run(home, store, controller), time.perf_counter() - begin))
     begin = time.perf_counter()
     power, _ = best_schedule(home, store, worth=worth_left(home, store))
-    rows.append(Row("LP, all known", bill(home, store, power[:, :, None]), time.perf_counter() - begin))
+    moved = np.where(power > 0.0, power * store.one_way, power / store.one_way).sum(axis=1)
+    rows.append(Row(BEST, bill(home, store, power[:, :, None], moved), time.perf_counter() - begin))
     return rows
 
 
 def table(rows: list[Row]) -> str:
     """The year in text: $ by quarter and together, and shares of what the best saves."""
     none, best = rows[0].bill.cost.sum(), rows[-1].bill.cost.sum()
-    head = f"{'':24}" + "".join(f"{f'Q{q + 1} $':>9}" for q in range(len(rows[0].bill.cost)))
+    head = f"{'':25}" + "".join(f"{f'Q{q + 1} $':>9}" for q in range(len(rows[0].bill.cost)))
     lines = [head + f"{'year $':>10}{'to none':>9}{'of best':>9}{'import kWh':>12}{'export':>8}{'CO2 kg':>8}{'s':>7}"]
     for row in rows:
         year = row.bill.cost.sum()
         lines.append(
-            f"{row.name:24}"
+            f"{row.name:25}"
             + "".join(f"{cost:9.1f}" for cost in row.bill.cost)
             + f"{year:10.1f}{year / none:9.3f}{(none - year) / (none - best):9.1%}{row.bill.import_kwh.sum():12.0f}"
             + f"{row.bill.export_kwh.sum():8.0f}{row.bill.carbon_kg.sum():8.0f}{row.seconds:7.1f}"
@@ -330,4 +335,5 @@ def table(rows: list[Row]) -> str:
 
 if __name__ == "__main__":
     year = read_home(Path(sys.argv[1]))
-    print(table(compare(year if len(sys.argv) < 3 else year.span(0, int(sys.argv[2])))))
+    for battery in (CityLearnStore(), Store()):
+        print(f"{type(battery).__name__}:\n{table(compare(year, battery))}\n")

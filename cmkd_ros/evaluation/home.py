@@ -4,7 +4,8 @@
 The data are building 1 of the CityLearn Challenge 2022 (github.com/intelligent-environments-lab/CityLearn, MIT: load,
 PV and carbon of a home in Fontana, California, August 2016 to July 2017, and a time-of-use tariff in $). Battery and
 array as that challenge's schema gives them: 6.4 kWh, 5 kW, efficiency 0.9 there and back, empty at the start; 4 kW of
-PV. CityLearn's battery loses more at part load and has less power when nearly full; this one does neither.
+PV. `Store` is the plain battery that planners assume; `CityLearnStore` the challenge's, which loses more at part load
+and has less power when nearly full. No schedule of the latter is cheaper than the best one of the former.
 """
 
 from __future__ import annotations
@@ -45,6 +46,25 @@ class Store:
         power = np.minimum(np.maximum(wanted_kw, least), most)
         moved = np.where(power > 0.0, power * self.one_way, power / self.one_way) * hours
         return power, np.clip(stored + moved, 0.0, self.capacity_kwh)
+
+
+class CityLearnStore(Store):
+    """The battery of CityLearn 2.1.2 (`citylearn.energy_model.Battery`), by the hour; this one does not fade.
+
+    Efficiency there and back over |power| / rated power, and power over state of charge, are CityLearn's defaults.
+    """
+
+    def step(self, stored: Array, wanted_kw: Array, hours: float) -> tuple[Array, Array]:
+        """See `Store`."""
+        most = self.power_kw * np.interp(stored / self.capacity_kwh, [0.0, 0.8, 1.0], [1.0, 1.0, 0.2])
+        energy = (
+            np.minimum(np.maximum(wanted_kw, -most), np.minimum(most, (self.capacity_kwh - stored) / hours)) * hours
+        )
+        share = np.abs(energy) / hours / self.power_kw
+        eta = np.sqrt(np.interp(share, [0.0, 0.3, 0.7, 0.8, 1.0], [0.83, 0.83, 0.9, 0.9, 0.85]))
+        after = np.clip(np.where(energy > 0.0, stored + energy * eta, stored + energy / eta), 0.0, self.capacity_kwh)
+        moved = after - stored
+        return np.where(moved > 0.0, moved / eta, moved * eta) / hours, after
 
 
 @dataclass(frozen=True)
@@ -130,7 +150,7 @@ def run(home: Home, store: Store, controller: HomeController) -> Bill:
         for part in range(controller.steps_per_hour):
             wanted = controller(home, hour, part, stored)
             power[:, hour, part], stored = store.step(stored, wanted, 1.0 / controller.steps_per_hour)
-    return bill(home, store, power)
+    return bill(home, store, power, stored)
 
 
 def worth_left(home: Home, store: Store) -> Array:
@@ -138,13 +158,11 @@ def worth_left(home: Home, store: Store) -> Array:
     return home.price.min(axis=1) * store.one_way
 
 
-def bill(home: Home, store: Store, battery_kw: Array) -> Bill:
-    """What (B, N, P) of battery power costs, P equal parts of an hour; the battery begins empty.
+def bill(home: Home, store: Store, battery_kw: Array, stored: Array) -> Bill:
+    """What (B, N, P) of battery power costs, P equal parts of an hour, with `stored` (B,) left at the end.
 
     Import and export are counted hour by hour, as CityLearn does.
     """
-    moved = np.where(battery_kw > 0.0, battery_kw * store.one_way, battery_kw / store.one_way)
-    stored = moved.sum(axis=(1, 2)) / battery_kw.shape[2]
     grid = home.net_kw + battery_kw.mean(axis=2)
     imported = np.maximum(grid, 0.0)
     return Bill(
@@ -159,8 +177,9 @@ def bill(home: Home, store: Store, battery_kw: Array) -> Bill:
 def best_schedule(
     home: Home, store: Store, stored: Array | float = 0.0, worth: Array | float = 0.0
 ) -> tuple[Array, Array]:
-    """The cheapest (B, N) battery power with everything known, and what it costs (B,): $ less `worth` $/kWh x content
-    at the end. `stored` and `worth` (B,) or the same for all.
+    """(B, N) power of a plain battery that is cheapest when everything is known, and its cost (B,).
+
+    Cost: $ less `worth` $/kWh x content at the end. `stored` and `worth` (B,) or the same for all.
 
     Written by itself, to check the planner's programme against: grid power is eliminated, so that only charge c,
     discharge d, export x (or curtailing, which earns as little) and content e remain; by an interior point method.
