@@ -52,6 +52,8 @@ class Tape:
     def __init__(self, policy: Policy):
         self.policy, self.name = policy, policy.name
         self.rows: list[Array] = []
+        if (see := getattr(policy, "see", None)) is not None:
+            self.see = see  # whoever is told what is hidden goes on being told
 
     def reset(self, batch: int) -> dict[str, NDArray[Any]]:
         """Begins a new tape."""
