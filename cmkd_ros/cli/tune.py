@@ -24,7 +24,7 @@ def tune(
     seed: Annotated[int, typer.Option(help="Of the search.", min=0)] = 1,
     lettuce: Annotated[float, typer.Option(help="EUR/kg; 0: the yardstick's.", min=0)] = 0.0,
     data: Annotated[str, typer.Option(help="Folder of measured weather and prices; empty: synthetic only.")] = "",
-    out: Annotated[str, typer.Option(help="Settings file; default: config/<controller>/<site>.yaml here.")] = "",
+    out: Annotated[str, typer.Option(help="Settings file; default: config/<controller>/<site>[-price].yaml.")] = "",
     state: Annotated[str, typer.Option(help="Where the search is kept, to go on after a break.")] = "",
     start: Annotated[str, typer.Option(help="Settings file to begin with; default: found by hand.")] = "",
 ) -> None:
@@ -56,7 +56,9 @@ def tune(
         raise ConfigurationError("cmkd tune", [f"controller {controller!r}; there is rules, constant"])
     plan = Plan(worlds=worlds, budget_h=budget, seed=seed)
     found = search(problem, plan, Path(state) if state else None, print)
-    path = Path(out or f"config/{controller}/{farm.name}.yaml")
+    usual = values.lettuce_eur_per_kg == Values().lettuce_eur_per_kg
+    suffix = "" if usual else f"-{values.lettuce_eur_per_kg:g}"
+    path = Path(out or f"config/{controller}/{farm.name}{suffix}.yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
     best = min(found.table, key=lambda row: float(row["validation_eur"]))
     about = (

@@ -8,7 +8,7 @@ import pytest
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.fusion.window import stack
-from cmkd_ros.policy.rules import Rules, RuleSettings, load_settings, save_settings
+from cmkd_ros.policy.rules import Rules, RuleSettings, load_settings, save_settings, settings_for
 from cmkd_ros.policy.rules.reading import read
 from cmkd_ros.policy.rules.settings import ranges, stacked
 from cmkd_ros.policy.rules.water import cycle_s, share_of_time, water
@@ -92,6 +92,32 @@ def test_any_settings_give_finite_actions_in_range(site, window_of, at, seed):
         window = window_of(at(int(rng.integers(24))), facts, EVENING, PAST)
         actions, _, _ = rules.decide(window, rules.reset(1))
         assert np.isfinite(actions).all() and (actions >= bounds[:, 0]).all() and (actions <= bounds[:, 1]).all()
+
+
+def test_a_site_takes_its_own_settings_or_the_reference_sites_at_its_price_of_lettuce(site, tmp_path, monkeypatch):
+    folder = tmp_path / "config" / "rules"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr("cmkd_ros.policy.rules.settings.share", lambda *parts: found(tmp_path.joinpath(*parts)))
+
+    def found(path):
+        if not path.exists():
+            raise ConfigurationError(str(path), ["not found"])
+        return path
+
+    other = dataclasses.replace(site, name="barn")
+    assert settings_for(other) == RuleSettings()
+    for name, celsius in (("demo", 20.0), ("demo-0.5", 18.0), ("demo-2", 24.0), ("demo-other", 26.0)):
+        save_settings(RuleSettings(lit_celsius=celsius), folder / f"{name}.yaml", "test")
+    assert settings_for(other).lit_celsius == 20.0
+    for price, celsius in ((0.1, 18.0), (0.5, 18.0), (0.5**0.5, 19.0), (1.0, 20.0), (2.0**0.5, 22.0), (9.0, 24.0)):
+        assert settings_for(site, price).lit_celsius == pytest.approx(celsius)
+    save_settings(RuleSettings(lit_celsius=17.0), folder / "barn.yaml", "test")
+    assert settings_for(other, 2.0).lit_celsius == 17.0
+
+
+def test_shipped_settings_can_be_read(site):
+    for name in ("demo", "small", "large", "daylit", "nobody"):
+        assert settings_for(dataclasses.replace(site, name=name)) != RuleSettings()
 
 
 # --- decision periods ---
@@ -194,6 +220,25 @@ def test_co2_is_dosed_with_a_gap_and_never_below_the_burners_lowest_fire(site, w
         opened.append(actions[0, VALVE])
     assert [value > 0 for value in opened] == [False, False, True, True, True, False, False]
     assert min(value for value in opened if value > 0) == 30.0
+
+
+def test_damp_nights_are_heated_and_aired_and_the_setpoint_holds_the_heat_pump_at_its_lowest(site, window_of, at):
+    rules = Rules(site, RuleSettings(airing=1.0, dark_celsius=21.0, moist_shift_celsius=0.0), period_s=300.0)
+
+    def setpoint(**facts):
+        night = {"relative_humidity_percent": 86.0, "outdoor_temperature_celsius": 5.0, "hvac_power_kw": 1.77}
+        window = window_of(at(2), FACTS | night | facts, np.full(24, 0.25), PAST)
+        return rules.decide(window, rules.reset(1))[0][0, HVAC]
+
+    assert setpoint() == pytest.approx(21.9)  # it dries: start to heat
+    assert setpoint(hvac_power_kw=1.2) == pytest.approx(21.0)  # it heats: hold it near its setpoint
+    assert setpoint(hvac_power_kw=1.2, air_temperature_celsius=21.8) == pytest.approx(21.7)
+    usual = pytest.approx(21.0)
+    assert setpoint(air_temperature_celsius=23.5) == usual  # warm enough
+    assert setpoint(outdoor_temperature_celsius=14.0) == usual  # the air outside dries nothing
+    assert setpoint(relative_humidity_percent=70.0) == usual
+    assert setpoint(hvac_power_kw=np.nan) == usual
+    assert setpoint(outdoor_temperature_celsius=np.nan) == usual
 
 
 # --- variants that know more ---
