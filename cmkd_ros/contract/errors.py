@@ -36,3 +36,7 @@ class PolicyError(CmkdError):
 
 class BagError(CmkdError):
     """A bag that cannot be read, written or repaired: what is wrong with which file, and what to do about it."""
+
+
+class EvaluationError(CmkdError):
+    """A judged run or a comparison that gives no figure: which, and why."""

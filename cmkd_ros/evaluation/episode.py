@@ -166,6 +166,8 @@ def _roll(
             elapsed_ns = step * batch.step_ns
             facts = observer.facts(world.readings(state, batch.weather_at(step - 1)), elapsed_ns)
             window = observer.window(facts, elapsed_ns)
+            if (see := getattr(policy, "see", None)) is not None:
+                see(state)  # whoever is told what is hidden: see foresight.Informed
             wanted, _, memory = policy.decide(window, memory)
             wanted = _checked(policy, wanted, farms)
             asked = bounded(site, window.local_hour, wanted)
@@ -174,8 +176,8 @@ def _roll(
             interventions += (np.abs(setpoints - wanted) > 0.01 * span).sum(axis=1)
             aim = loops.aim_of(site, state, setpoints)
             chosen.append(setpoints)
-        applied = loops.quick(site, state, setpoints, aim, batch.step_s)
         outside = batch.weather_at(step)
+        applied = loops.quick(site, state, setpoints, aim, world.pv_kw(outside), batch.step_s)
         state = world.step(state, applied, batch.step_ns, outside)
         if recorder is not None:
             recorder.add(step, state, outside)

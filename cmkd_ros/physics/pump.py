@@ -125,26 +125,29 @@ def operating_point(
     suction_m: Array,
     npsh_still_m: Array,
     wear: ArrayLike = 0.0,
+    most: Array | float = np.inf,
 ) -> OperatingPoint:
     """Where head(x) = static_m + (discharge_m + suction_m) x2, all (B,); x = 0 where the pump cannot lift so high.
 
-    `discharge_m` and `suction_m` are the losses [m] at x = 1; `npsh_still_m` is `static_npsh_m`. Without cavitation the
-    root is that of a quadratic; where cavitation takes head, a bracketing search between 0 and that root.
+    `discharge_m` and `suction_m` are the losses [m] at x = 1; `npsh_still_m` is `static_npsh_m`. Compensating drippers
+    let no more than `most` pass and take what head is left over. Without cavitation the root is that of a quadratic;
+    where cavitation takes more head than is left over, a bracketing search between 0 and that root.
     """
     kept = 1.0 - 0.08 * numbers(wear)
     a, b, c = curve.head_m
     two, one, zero = kept * c - discharge_m - suction_m, kept * b * n, kept * a * n * n - static_m
     x = either(zero > 0.0, (one + np.sqrt(larger(one * one - 4.0 * two * zero, 0.0))) / (-2.0 * two), 0.0)
+    x = smaller(x, most)
 
     def margin(at: Array) -> Array:
-        """Suction head left over that which gives the drop of head that the pipes ask for: 0 at the solution."""
+        """Suction head left over that which gives the drop of head that the pipes allow: 0 at the solution."""
         pipes = static_m + (discharge_m + suction_m) * at * at
         full = kept * (a * n * n + b * n * at + c * at * at)
         asked = between(1.0 - pipes / larger(full, 1e-9), 0.0, 1.0) + DROP_FLOOR
         ratio = np.power(DROP_AT_NPSH3 / asked, 1.0 / DROP_STEEPNESS)
         return npsh_still_m - suction_m * at * at - npsh3_m(curve, at, n) * ratio
 
-    lossy = (x > 0.0) & (head_drop(npsh_still_m - suction_m * x * x, npsh3_m(curve, x, n)) > 0.0)
+    lossy = (x > 0.0) & (margin(x) < 0.0)
     if anywhere(lossy):
         x = either(lossy, _root(margin, x, lossy), x)
     available = npsh_still_m - suction_m * x * x

@@ -38,8 +38,15 @@ POWER_PER_DROP = 0.35  # of the head that cavitation takes, this share shows in 
 REFILL_PER_H, REFILL_BELOW = 0.15, 0.9  # of the tank
 CLOG_H, CLEAR_H = 0.3, 1.0  # how fast debris settles on the strainer while pumping, and falls off at rest
 
-# Drippers and their filters want three bar, so two of the small wheels in series.
+# Drippers and their filters want up to three bar, so two of the small wheels in series.
 CURVE = in_series(BC98, 2)
+
+# Drippers that hold their flow and do not drain. Theirs open at 0.8 bar (makers' close at 0.3, 0.5, 0.8 or 1.2 bar) and
+# give their nominal flow from 1.03 to 4.1 bar (Netafim PCJ: 15 to 60 psi); in between they are a narrow passage.
+DRIPPERS_OPEN_M, DRIPPERS_FULL_M = 8.2, 10.5
+PIPES_M = 8.0  # loss in filter, valves and lines at the sector's nominal flow (chosen)
+NOMINAL_X = 0.9  # nominal flow of the usual sector, as a share of the pump's best: nobody buys a pump without a margin
+_SECTORS = 0.85, 1.1  # sectors have fewer or more drippers than the usual one
 
 # Life. Bearings and seal: 20,000 h at full speed. The others are orders of magnitude, chosen: a brass impeller lasts
 # 400 h of the worst cavitation, a dry seal 2 h, a start costs what 12 min do.
@@ -52,7 +59,6 @@ _CHANNELS = tuple(
     (channel, period_s * 1_000_000_000, smooth)
     for channel, period_s, smooth in ((40, 9000, 1), (41, 10_800, 1), (42, 20, 1), (43, 1200, 0), (44, 5400, 0))
 )
-_SECTORS = 0.7, 1.35  # back pressures
 _RINSED, _RINSE_PER_H, _RINSE_DOWN_TO = 0.06, 0.4, 0.2
 
 
@@ -63,13 +69,11 @@ class Irrigation:
         self.site, self.seeds = site, seeds
         self.tank_m3 = TANK_M3 * site.led.canopy_area_m2
         self.substrate_m3 = SUBSTRATE_M3 * site.led.canopy_area_m2
-        self._shaft_kw = float(sum(CURVE.shaft_kw))
+        # At full speed and the usual sector's flow it draws its rated power.
+        self._shaft_kw = float(physics.shaft_kw(CURVE, np.array(NOMINAL_X), np.array(1.0)))
         # Wider impellers of the same diameter: flow and power grow together, heads stay.
         size = site.pump.rated_power_kw / (self._shaft_kw * physics.RATED_PER_SHAFT)
         self.full_flow_m3_per_h = CURVE.best_flow_m3_per_h * size
-        self._static_m = SUMP_BELOW_M + 0.2 * SUMP_DEPTH_M + OUTLET_ABOVE_M
-        # At full speed, with the sump at 80 % and the strainer clean, it works at its best point.
-        self._discharge_m = float(sum(CURVE.head_m)) - self._static_m - STRAINER_M
         # Some pumps live twice as long as others.
         self._strength = 0.7 + 0.7 * hashed(seeds, 46)
 
@@ -87,18 +91,23 @@ class Irrigation:
             "substrate_celsius": zero + 20.0,
         }
 
-    def operating_point(self, state: State, speed: Array, back_pressure: Array | float = 1.0) -> OperatingPoint:
-        """Where the pump would work in this state at `speed` 0..1, (B,); full of water."""
-        lift = self._lift_m(state)
+    def operating_point(self, state: State, speed: Array, sector: Array | float = 1.0) -> OperatingPoint:
+        """Where the pump would work in this state at `speed` 0..1, (B,); full of water.
+
+        `sector` says how many drippers are open, 1 in the usual one. Below their opening pressure nothing flows, above
+        their nominal pressure no more than nominal.
+        """
+        lift, nominal = self._lift_m(state), NOMINAL_X * sector
         still = physics.static_npsh_m(lift, state.water_celsius, self.site.location.altitude_m)
         return physics.operating_point(
             CURVE,
             speed,
-            lift + OUTLET_ABOVE_M,
-            self._discharge_m * back_pressure,
+            lift + OUTLET_ABOVE_M + DRIPPERS_OPEN_M,
+            (PIPES_M + DRIPPERS_FULL_M - DRIPPERS_OPEN_M) / (nominal * nominal),
             STRAINER_M * (1.0 + CLOGGED * state.clogging * state.clogging),
             still,
             state.pump_wear,
+            nominal,
         )
 
     def step(
@@ -158,9 +167,12 @@ class Irrigation:
 
     def pressures_bar(self, state: State) -> tuple[Array, Array]:
         """Gauge pressure before and behind the pump [bar], (B,): what meters there would show."""
-        x = state.flow_m3_per_h / self.full_flow_m3_per_h
-        suction = self._lift_m(state) + STRAINER_M * (1.0 + CLOGGED * state.clogging * state.clogging) * x * x
-        discharge = OUTLET_ABOVE_M + self._discharge_m * x * x
+        x, n = state.flow_m3_per_h / self.full_flow_m3_per_h, state.pump_speed
+        lift = self._lift_m(state)
+        suction = lift + STRAINER_M * (1.0 + CLOGGED * state.clogging * state.clogging) * x * x
+        still = physics.static_npsh_m(lift, state.water_celsius, self.site.location.altitude_m)
+        drop = physics.head_drop(still + lift - suction, physics.npsh3_m(CURVE, x, n))
+        discharge = physics.head_m(CURVE, x, n, state.pump_wear) * (1.0 - drop) - suction
         running = state.flow_m3_per_h > 0.0
         per_bar = 100.0 * physics.M_PER_KPA
         return either(running, -suction / per_bar, 0.0), either(running, discharge / per_bar, 0.0)

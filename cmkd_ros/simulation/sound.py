@@ -29,16 +29,16 @@ _TABLE = 16_384  # samples of one turn
 
 # Power density, dB of full scale per Hz, at these frequencies.
 _AT_HZ = (20, 50, 100, 200, 400, 800, 1600, 3200, 6400, 8000)
-_ROOM = (-70, -62, -65, -70, -79, -85, -93, -100, -107, -110)
-_FLOW = (-75, -72, -70, -72, -72, -79, -85, -89.5, -95, -99)  # full flow at full speed
+_ROOM = (-74, -66, -66, -71, -79, -85, -93, -100, -107, -110)
+_FLOW = (-78, -75, -68, -74, -74, -79, -85, -89.5, -95, -99)  # full flow at full speed
 _CAVITATION = (-130, -120, -112, -104, -96, -88, -81, -77, -76, -77)  # at its loudest, at full speed
 _HISS = (-140, -130, -120, -112, -104, -96, -90, -86, -84, -84)  # compressed air or spray somewhere
 _FAN = (-75, -70, -68, -70, -74, -80, -87, -95, -104, -108)  # of the compressor
 _RATTLE = (-140, -130, -120, -110, -104, -96, -87, -84, -92, -96)  # of worn bearings
 
 # Tones as (order, amplitude).
-_HYDRAULIC = ((BLADES, 0.0125), (2 * BLADES, 0.005), (3 * BLADES, 0.0024), (4 * BLADES, 0.001))
-_MECHANICAL = ((1, 0.0042), (2, 0.005), (3, 0.0015), (4, 0.002), (5, 0.0007), (8, 0.0008))
+_HYDRAULIC = ((BLADES, 0.005), (2 * BLADES, 0.005), (3 * BLADES, 0.0024), (4 * BLADES, 0.001))
+_MECHANICAL = ((1, 0.002), (2, 0.005), (3, 0.0015), (4, 0.002), (5, 0.0007), (8, 0.0008))
 _COMPRESSOR = ((1, 0.003), (2, 0.0035), (4, 0.0016), (6, 0.0009), (12, 0.0004))
 
 _CRACKS_PER_S = 350.0  # collapses that stand out, at the loudest

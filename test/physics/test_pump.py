@@ -52,6 +52,19 @@ def test_the_operating_point_lies_on_both_curves(speed, suction, discharge, stat
     assert at.npshi_m[0] >= at.npsh3_m[0]
 
 
+@pytest.mark.parametrize("still", [9.0, 4.0, 2.5])
+def test_drippers_hold_the_flow_until_cavitation_has_eaten_what_head_is_left_over(still):
+    one = np.ones(1)
+    free = pump.operating_point(BC98, one, 1.5 * one, 5.0, 2.0 * one, still * one)
+    held = pump.operating_point(BC98, one, 1.5 * one, 5.0, 2.0 * one, still * one, most=0.8)
+    left = pump.head_m(BC98, held.x, one) * (1.0 - held.head_drop) - (1.5 + 7.0 * held.x**2)
+    assert free.x[0] > 0.85 or still < 3.0
+    if held.x[0] == 0.8:
+        assert left[0] > 0.0 and free.x[0] >= 0.8
+    else:
+        assert left[0] == pytest.approx(0.0, abs=1e-4) and held.x[0] == pytest.approx(free.x[0], rel=1e-6)
+
+
 def test_a_suction_that_boils_without_flow_gives_none():
     at = point(1.0, still=0.2)
     assert at.x[0] < 0.2 and np.isfinite(at.x[0])

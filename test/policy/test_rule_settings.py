@@ -221,6 +221,6 @@ def test_a_variant_may_know_the_sun_and_the_pump(site, window_of, at):
     knows = Rules(site, truth=Clairvoyant(sunny, np.array([True])), name="rules_truth")
     seen = knows.decide(window, knows.reset(1))[0][0]
     assert seen[LED] < 0.75 * blind[LED]
-    assert seen[PUMP] == 45.0 and blind[PUMP] == 60.0
+    assert seen[PUMP] == 55.0 and blind[PUMP] == 60.0
     mute = Rules(site, truth=Clairvoyant(None, None))
     assert np.array_equal(mute.decide(window, mute.reset(1))[0][0], blind)

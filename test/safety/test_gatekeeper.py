@@ -15,7 +15,7 @@ from cmkd_ros.safety import EnvelopeOptions, Event, Gatekeeper
 SECOND = 10**9
 NOON_NS = 1_781_006_400 * SECOND
 WANTED = {"battery": 5.0, "pump": 80.0, "led": 90.0, "hvac": 20.0, "valve": 60.0}
-SAFE = {"battery": 0.0, "pump": 60.0, "led": 60.0, "hvac": 20.0, "valve": 0.0}  # at noon
+SAFE = {"battery": 0.0, "pump": 70.0, "led": 60.0, "hvac": 20.0, "valve": 0.0}  # at noon
 
 
 class Gateway:
@@ -140,7 +140,7 @@ def test_ros_time_that_jumps_back_restarts_the_envelope(gateway) -> None:
     notes = gateway.step(dt_s=-3600.0, monotonic_s=1.0).notes
     assert len(notes) == 1 and "jumped back by 3600.0 s" in notes[0]
     assert gateway.registers["battery"] == 0.0  # the held proposals are from the future now
-    assert gateway.registers["pump"] == 60.0  # just switched on, and by the programme it runs
+    assert gateway.registers["pump"] == 70.0  # just switched on, and by the programme it runs
     assert gateway.propose(battery=5.0)["battery"].accepted
     assert gateway.step().setpoints[0] == 2.0
 

@@ -21,7 +21,7 @@ def test_what_is_no_number_counts_as_missing(farm, value: float) -> None:
     calm = farm()
     calm.settle(ALL)
     outcome = calm.step(dict.fromkeys(ALL, value))
-    assert outcome.setpoints == {"battery": 0.0, "pump": 60.0, "led": 60.0, "hvac": 20.0, "valve": 0.0}
+    assert outcome.setpoints == {"battery": 0.0, "pump": 70.0, "led": 60.0, "hvac": 20.0, "valve": 0.0}
     assert {outcome.limit(name) for name in ALL} == {"not_finite"}
 
 
@@ -275,7 +275,7 @@ def test_irrigation_runs_when_it_is_due_and_says_when_it_is_late(farm) -> None:
     crop = farm(pump=Pump(irrigation_on_s=30.0, irrigation_every_s=600.0))
     speeds = [crop.step({"pump": 0.0})["pump"] for _ in range(1200)]
     runs = np.flatnonzero(np.diff((np.array(speeds) > 0.0).astype(int)) > 0)
-    assert len(runs) == 2 and speeds.count(50.0) >= 60
+    assert len(runs) == 2 and speeds.count(60.0) >= 60
     crop.readings["tank_level_switch"] = 0.0
     outcome = crop.settle({"pump": 0.0}, 700)
     assert outcome["pump"] == 0.0 and 170.0 < outcome.unmet("irrigation") < 190.0

@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from cmkd_ros.simulation.pump import DRIPPERS_FULL_M, DRIPPERS_OPEN_M, NOMINAL_X, OUTLET_ABOVE_M, PIPES_M
 from cmkd_ros.simulation.world import World
 from cmkd_ros.site import load_site
 
@@ -59,7 +60,7 @@ def test_at_the_design_point_it_draws_rated_power():
     world = World(SITE, np.arange(50))
     power = last(world, shaped(world, clogging=0.0, pump_wear=0.0), 100, 10).pump_kw / PUMP.rated_power_kw
     assert power.mean() == pytest.approx(1.0, abs=0.02)
-    assert power.std() < 0.04
+    assert power.std() < 0.06
 
 
 @pytest.mark.parametrize("percent", [30, 45, 60, 80, 100])
@@ -94,14 +95,14 @@ def test_cavitation_at_inception_changes_power_by_less_than_gutters_and_meter_do
 
 def test_a_clogged_strainer_a_low_sump_and_warm_water_each_bring_it_on():
     world = World(SITE, np.arange(1))
-    usual = {"clogging": 0.4, "tank_m3": 0.8 * world.tank_m3, "water_celsius": 20.0}
+    usual = {"clogging": 0.1, "tank_m3": 0.8 * world.tank_m3, "water_celsius": 20.0}
 
     def margin(**fields):
         point = world.irrigation.operating_point(shaped(world, **usual | fields), np.full(1, 0.9))
         return (point.npsh_available_m - point.npshi_m)[0]
 
     base = margin()
-    assert margin(clogging=0.6) < base - 0.5
+    assert margin(clogging=0.3) < base - 0.5
     assert margin(tank_m3=0.1 * world.tank_m3) < base - 0.3
     assert margin(water_celsius=32.0) < base - 0.1
 
@@ -133,7 +134,7 @@ def test_what_wears_most_is_dryness_then_cavitation():
     full = np.ones(3)
     state = dataclasses.replace(
         shaped(world, pump_wear=0.0),
-        clogging=np.array([0.0, 0.25, 0.0]),
+        clogging=np.array([0.0, 0.35, 0.0]),
         tank_m3=world.tank_m3 * np.array([0.8, 0.8, 0.0]),
         pump_speed=full,
     )
@@ -148,12 +149,50 @@ def test_a_worn_out_pump_stands_still():
     assert state.pump_kw[0] == 0.0 and state.flow_m3_per_h[0] == 0.0
 
 
+def test_a_slow_pump_opens_no_dripper_and_a_fast_one_gives_no_more_than_they_take():
+    """At the usual sector, clean: pressure is what speed has to buy, and more of it than they need buys nothing."""
+    world, speeds = World(SITE, np.zeros(5, np.int64)), np.array([0.45, 0.55, 0.70, 0.90, 1.00])
+    point = world.irrigation.operating_point(shaped(world, clogging=0.0, pump_wear=0.0), speeds)
+    nothing, little, most, full, more = point.x / NOMINAL_X
+    assert nothing == 0.0 and 0.2 < little < 0.5 and 0.6 < most < 0.9
+    assert full == 1.0 and more == 1.0
+    margin = point.npsh_available_m - point.npshi_m
+    assert margin[2] > margin[3] + 1.0 and margin[3] > margin[4]  # and costs suction head
+    power = last(world, shaped(world, clogging=0.0, pump_wear=0.0), 45, 5).pump_kw
+    assert np.all(power > 0.03)  # it turns all the same
+
+
+def test_meters_behind_the_pump_show_the_drippers_pressure_and_what_they_hold_back():
+    world = World(SITE, np.zeros(3, np.int64))
+    state = shaped(world, clogging=0.0, pump_wear=0.0)
+    slow, fast = (
+        dataclasses.replace(
+            state,
+            pump_speed=np.full(3, speed),
+            flow_m3_per_h=world.full_flow_m3_per_h
+            * world.irrigation.operating_point(state, np.full(3, speed), np.array([0.8, 1.0, 1.15])).x,
+        )
+        for speed in (0.7, 1.0)
+    )
+    for after, low, high in ((slow, 1.2, 1.6), (fast, 2.4, 3.5)):
+        suction, discharge = world.irrigation.pressures_bar(after)
+        assert np.all((suction < -0.09) & (suction > -0.4))
+        assert np.all((discharge > low) & (discharge < high))
+    pipes = (
+        OUTLET_ABOVE_M
+        + DRIPPERS_OPEN_M
+        + (PIPES_M + DRIPPERS_FULL_M - DRIPPERS_OPEN_M)
+        * (slow.flow_m3_per_h / world.full_flow_m3_per_h / NOMINAL_X / np.array([0.8, 1.0, 1.15])) ** 2
+    )
+    assert world.irrigation.pressures_bar(slow)[1] == pytest.approx(pipes * 0.0979, abs=0.002)
+
+
 def test_lost_flow_costs_water():
     """Two hours of pulses at full speed: the clogged pump cavitates and delivers less."""
     world = World(SITE, np.full(2, 3))
     state = dataclasses.replace(world.initial(START_NS), clogging=np.array([0.0, 0.9]))
     after = last(world, state, 100, 30)
-    assert after.flow_m3_per_h[1] < 0.6 * after.flow_m3_per_h[0]
+    assert after.flow_m3_per_h[1] < 0.7 * after.flow_m3_per_h[0]
     assert after.cavitation[1] > 0.9
 
 

@@ -10,7 +10,7 @@ whose worth falls, too; temperature m of its slow mass. One more: the peak p of 
     store     e_k = e_k-1 + h (eta c - d / eta)
     air       C (T_k - T_k-1) / h = heat + a sum l + COPh qh - COPc qc + qd - L (T - outdoor) - G (T - m)
     mass      M (m_k - m_k-1) / h = G (T - m)
-    dry       qh + qc + qd + w >= dry + b sum l             (a heat pump that heats does not dry)
+    dry       g qh + qc + qd + w >= dry + b sum l           (a heat pump that heats dries nothing meanwhile)
     most      qh + qc + qd <= heat pump
     peak      i + o <= p
     inverter  pv - u + d - c <= inverter
@@ -77,6 +77,7 @@ class Plant:
     loss_kw_per_k: float
     area_m2: float
     peak_eur_per_kw: float
+    dry_per_heat: float = 1.0  # kW of drying that a kW of heating leaves out
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Facts:
     dry_kw: Array  # drying without light
     heating: Array  # heat per electricity
     cooling: Array
+    heat_eur: Array  # cost of a kWh of heating beyond its electricity: damp air that has to be blown out
     warm_eur: Array  # (S, 3) worth of a kelvin for an hour, falling, below each of `WARMTH`
     lowest: float  # bounds of the battery's content, kWh
     highest: float
@@ -116,6 +118,7 @@ class Plan:
     export_kw: Array
     led_kw: Array
     hvac_kw: Array
+    heating_kw: Array  # of that
     air: Array
     peak_kw: float
     cost_eur: float
@@ -201,6 +204,7 @@ class Programme:
             of("export"),
             np.minimum(np.maximum(of(*_LED), 0.0), facts.led_kw),
             of(*_HVAC),
+            of("heat"),
             of(*_AIR),
             float(x[-1]),
             float(info.objective_function_value) + self._cold_eur,
@@ -232,7 +236,7 @@ class Programme:
         for j, name in enumerate(_LED):
             put(name, -facts.led_eur[:, j] + _TIE * (when + 0.1 * j), 0.0, facts.led_kw / SEGMENTS)
         for name in _HVAC:
-            put(name, 0.0, 0.0, plant.hvac_kw)
+            put(name, facts.heat_eur if name == "heat" else 0.0, 0.0, plant.hvac_kw)
         put("damp", DAMP_EUR_PER_KWH, 0.0, np.inf)
         out = OUT_OF_BAND_EUR_PER_M2_K_H * plant.area_m2
         put("cold", -out, -np.inf, LOWEST)
@@ -286,7 +290,8 @@ class Programme:
             ("mass", "mass", slow + p.mass_kw_per_k, 0),
             ("mass", "mass", -slow, 1),
             *(("mass", name, -p.mass_kw_per_k, 0) for name in _AIR),
-            *(("dry", name, 1.0, 0) for name in (*_HVAC, "damp")),
+            ("dry", "heat", p.dry_per_heat, 0),
+            *(("dry", name, 1.0, 0) for name in ("cool", "dry", "damp")),
             *(("dry", name, -p.dry_per_led, 0) for name in _LED),
             *(("most", name, 1.0, 0) for name in _HVAC),
             *(("peak", name, 1.0, 0) for name in ("import", "excess")),

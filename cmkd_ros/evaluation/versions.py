@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""On which world a figure was made: its version, and what software ran it."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import cmkd_ros
+
+#: Of the world and of what is judged in it. Figures of different versions are never compared; docs/yardstick.md says
+#: what each changed.
+WORLD = "1"
+
+# What makes a figure. Drawing, statistics and the study's own order are no part of it.
+_ROOMS = ("contract", "site", "physics", "safety", "fusion", "policy", "simulation", "evaluation")
+_APART = {"drawing", "figures", "report", "statistics", "study", "journal", "workers", "summary", "versions"}
+_PACKAGES = ("numpy", "scipy", "highspy", "onnxruntime", "matplotlib")
+
+
+def fingerprint() -> str:
+    """Of the code that makes figures: rows of one version with different ones were made by different code."""
+    root = Path(cmkd_ros.__file__).parent
+    files = [path for room in _ROOMS for path in sorted((root / room).rglob("*.py")) if path.stem not in _APART]
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def software() -> dict[str, str]:
+    """Versions by name, of what is installed."""
+    found = {"cmkd_ros": cmkd_ros.__version__, "python": platform.python_version(), "machine": platform.machine()}
+    for name in _PACKAGES:
+        for distribution in metadata.distributions(name=name):
+            found[name] = distribution.version
+            break
+    return found
