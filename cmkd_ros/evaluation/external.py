@@ -22,7 +22,6 @@ from cmkd_ros.evaluation.home import (
     HomeController,
     Store,
     best_schedule,
-    bill,
     read_home,
     run,
     worth_left,
@@ -57,6 +56,18 @@ class Greedy:
 
     def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
         return -home.net_kw[:, hour]
+
+
+class Planned:
+    """Power (B, N) that was planned before."""
+
+    steps_per_hour = 1
+
+    def __init__(self, power: Array):
+        self._power = power
+
+    def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
+        return self._power[:, hour]
 
 
 class CityLearnRules:
@@ -143,6 +154,7 @@ def facts_of(store: Store, load: Array, pv: Array, price: Array, stored: float, 
         dry_kw=zero,
         heating=zero + 3.0,
         cooling=zero + 3.0,
+        heat_eur=zero,
         warm_eur=np.zeros((len(load), 3)),
         lowest=0.0,
         highest=store.capacity_kwh,
@@ -312,8 +324,8 @@ def compare(home: Home, store: Store | None = None) -> list[Row]:
         rows.append(Row(name, run(home, store, controller), time.perf_counter() - begin))
     begin = time.perf_counter()
     power, _ = best_schedule(home, store, worth=worth_left(home, store))
-    moved = np.where(power > 0.0, power * store.one_way, power / store.one_way).sum(axis=1)
-    rows.append(Row(BEST, bill(home, store, power[:, :, None], moved), time.perf_counter() - begin))
+    plain = Store(store.capacity_kwh, store.power_kw, store.round_trip)
+    rows.append(Row(BEST, run(home, plain, Planned(power)), time.perf_counter() - begin))
     return rows
 
 
