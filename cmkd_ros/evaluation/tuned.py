@@ -83,6 +83,7 @@ BEGIN = RuleSettings(
     co2_gap=0.07,
     co2_band=0.36,
     co2_least_valve_percent=45.0,
+    cycle_s=1500.0,
     pump_speed_percent=60.0,
 )
 
