@@ -16,6 +16,7 @@ from cmkd_ros.contract.errors import ConfigurationError, EvaluationError
 from cmkd_ros.evaluation import controllers, episode, tariffs, weeks
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.counterfactual import Checked, Mixed
+from cmkd_ros.evaluation.information import TOLD
 from cmkd_ros.evaluation.scenario import synthetic
 from cmkd_ros.evaluation.study import Group, Job, Row, Settings, site_name
 from cmkd_ros.evaluation.workers import Failure
@@ -26,7 +27,7 @@ from cmkd_ros.site import Site, load_site
 from cmkd_ros.site.files import build, write_atomically
 
 #: Controllers that think about each farm on its own: nothing is gained by a batch, and one core waits less alone.
-SINGLE = ("mpc", "mpc_service", "mpc_perfect", "best_plan", "bound")
+SINGLE = ("mpc", "mpc_service", "mpc_perfect", *TOLD, "best_plan", "bound")
 PRICE_BLIND = ("constant", "naive")  # do the same whatever lettuce is worth: one point, no front
 SLOW = ("mpc_service", "mpc_perfect", "best_plan", "bound")  # minutes: not among the default ones of --quick
 
