@@ -183,7 +183,7 @@ def _line(
         season,
         controller,
         len(own),
-        {column: statistics.median([row[column] for row in own]) for column in COLUMNS},
+        {column: statistics.median([row[column] for row in own if row[column] is not None]) for column in COLUMNS},
         against,
         statistics.regret_closed(rows, controller, names.tuned, names.best),
         statistics.share_of_room(rows, controller, names.naive, names.best),

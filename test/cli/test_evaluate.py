@@ -126,7 +126,7 @@ def test_a_broken_policy_is_told_so_and_the_others_have_their_rows(study, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--controllers", "nobody"], "'nobody': there is constant, naive, rules"),
+        (["--controllers", "nobody"], "'nobody': there is constant, naive, rules,"),
         (["--seasons", "monsoon"], "season 'monsoon' is unknown; there is winter"),
         (["--seeds", "5:5"], "needs FIRST:END"),
         (["--tariff", "free"], "tariff 'free' is unknown; there is own"),

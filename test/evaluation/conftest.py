@@ -53,7 +53,8 @@ def execute(settings, group):
             failures.append(Failure.of(group.name, PolicyError("not this one")))
             continue
         value = float(np.random.default_rng(job.seed).normal() * len(job.controller))
-        rows.append({"controller": job.controller, "season": job.season, "seed": job.seed, "key": key, "x": value})
+        row = {"controller": job.controller, "season": job.season, "seed": job.seed, "key": key, "x": value}
+        rows.append({**row, "code": settings.code})
     return rows, failures
 
 

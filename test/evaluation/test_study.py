@@ -71,6 +71,16 @@ def test_rows_of_other_settings_do_not_count(tmp_path, work, changed):
     assert len(work.ran()) == 2 * ran
 
 
+def test_rows_of_other_code_do_not_count_unless_they_are_asked_for(tmp_path, work):
+    first = finish(jobs("a"), tmp_path, work, Settings(code="old"))
+    kept = finish(jobs("a"), tmp_path, work, Settings(code="new", reuse=True))
+    assert kept.rows == first.rows and len(work.ran()) == 8
+    again = finish(jobs("a"), tmp_path, work, Settings(code="new"))
+    assert again.stale == 8 and again.found == 0 and len(work.ran()) == 16
+    assert {row["code"] for row in again.rows} == {"new"}
+    assert finish(jobs("a"), tmp_path, work, Settings(code="new")).found == 8
+
+
 def test_an_edited_module_or_site_is_another_row(tmp_path):
     file = tmp_path / "mine.py"
     mine, other = jobs("mine")[0], jobs("other")[0]
@@ -163,9 +173,9 @@ def test_a_failed_job_says_what_and_where_and_the_others_go_on(tmp_path, work, c
     assert len(work.ran()) == ran + 2, "what failed is tried again, and nothing else"
 
 
-def test_groups_are_like_jobs_and_single_ones_come_first():
+def test_groups_are_like_jobs_and_slow_ones_come_first():
     wanted = jobs("a", "mpc") + jobs_of(["a"], ["reference"], ["winter"], range(4), [4.0])
-    groups = grouped(wanted, [str(i) for i in range(len(wanted))], ["mpc"], 8)
+    groups = grouped(wanted, [str(i) for i in range(len(wanted))], {"mpc": 1}, 8)
     assert [len(group.jobs) for group in groups] == [1] * 8 + [8, 4]
     assert groups[0].name == "mpc, reference, winter, seed 0"
     assert groups[-2].name == "a, reference, winter summer, seeds 0 to 3"
