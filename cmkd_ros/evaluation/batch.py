@@ -87,7 +87,7 @@ class Batch:
     def prices(self) -> Array:
         """(B, 3, H) import price, feed-in and carbon in each hour of the episode."""
         count = int(np.ceil(self.hours))
-        return np.stack([self._series(index)[:, BEFORE_H : BEFORE_H + count] for index in range(len(self))])
+        return np.stack([self.series(index)[:, BEFORE_H : BEFORE_H + count] for index in range(len(self))])
 
     def hour(self, index: int) -> Hour:
         """The calendar of hour `index` of the episode; negative ones lie before its start."""
@@ -99,7 +99,7 @@ class Batch:
         site = self.site
         times = self.start_ns + index * HOUR_NS
         local = [site.local_time(int(stamp)) for stamp in times]
-        whole = [self._series(farm)[:, BEFORE_H + index :] for farm in range(len(self))]
+        whole = [self.series(farm)[:, BEFORE_H + index :] for farm in range(len(self))]
         ahead = np.full((len(self), 3, HOURS_AHEAD), np.nan)
         for farm, (series, _clock) in enumerate(zip(whole, local)):
             known = HOURS_AHEAD
@@ -148,7 +148,7 @@ class Batch:
                 other.__dict__[name] = self.__dict__[name]
         return other
 
-    def _series(self, farm: int) -> Array:
+    def series(self, farm: int) -> Array:
         """(3, H) from `BEFORE_H` before the episode's start on."""
         prices = self.scenarios[farm].prices
         skip = (int(self.start_ns[farm]) - prices.start_ns) // HOUR_NS - BEFORE_H

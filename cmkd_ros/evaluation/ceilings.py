@@ -48,8 +48,8 @@ def truth(batch: Batch, farm: int) -> Truth:
         outdoor = outside.outdoor_temperature_celsius
         columns.append(
             (
-                world._pv_kw(outside)[farm],
-                world._base_kw(outside, stamps)[farm],
+                world.pv_kw(outside)[farm],
+                world.base_kw(outside, stamps)[farm],
                 outdoor[farm],
                 (0.01 * outside.outdoor_humidity_percent * greenhouse.saturated(outdoor))[farm],
                 outside.irradiance[farm],

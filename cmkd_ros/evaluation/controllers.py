@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.evaluation.batch import Batch
+from cmkd_ros.evaluation.foresight import PLANNERS
 from cmkd_ros.policy.constant import Constant
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.naive import Naive
@@ -37,4 +38,4 @@ def _constant(batch: Batch, period_s: float) -> Policy:
     return Constant(batch.site, period_s=period_s)
 
 
-FACTORIES: dict[str, Factory] = {"constant": _constant, "naive": _naive, "rules": _rules}
+FACTORIES: dict[str, Factory] = {"constant": _constant, "naive": _naive, "rules": _rules, **PLANNERS}

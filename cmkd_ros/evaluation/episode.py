@@ -166,6 +166,8 @@ def _roll(
             elapsed_ns = step * batch.step_ns
             facts = observer.facts(world.readings(state, batch.weather_at(step - 1)), elapsed_ns)
             window = observer.window(facts, elapsed_ns)
+            if (see := getattr(policy, "see", None)) is not None:
+                see(state)  # whoever is told what is hidden: see foresight.Informed
             wanted, _, memory = policy.decide(window, memory)
             wanted = _checked(policy, wanted, farms)
             asked = bounded(site, window.local_hour, wanted)

@@ -176,7 +176,7 @@ class World:
     def _later(self, state: State, actions: Any, time_ns: Any, hours: float, outside: Weather, away: Any) -> Any:
         """The fields of the state at `time_ns`, `hours` later; `actions` five of (B,). Everything (B,), or numbers."""
         wanted_kw, pump, led, setpoint, valve = actions
-        pv_kw, base_kw = self._pv_kw(outside), self._base_kw(outside, time_ns)
+        pv_kw, base_kw = self.pv_kw(outside), self.base_kw(outside, time_ns)
         before = Charge(state.stored_kwh, state.battery_celsius, state.battery_wear, state.battery_turned)
         low, high = battery.limits(self.pack, before, hours)
         dark, powered = anywhere(away), either(away, 0.0, 1.0)
@@ -250,11 +250,13 @@ class World:
         }
         return true if self.faults is None else self.faults.apply(self.seeds, state.time_ns, true)
 
-    def _pv_kw(self, outside: Weather) -> Array:
+    def pv_kw(self, outside: Weather) -> Array:
+        """Of the array, before inverter and export cap take any of it, (B,)."""
         air, wind = outside.outdoor_temperature_celsius, outside.wind_speed_m_per_s
         return pv.power_kw(self.site.pv.peak_power_kw, outside.cell_irradiance, air, wind)
 
-    def _base_kw(self, outside: Weather, time_ns: NDArray[np.int64]) -> Array:
+    def base_kw(self, outside: Weather, time_ns: NDArray[np.int64]) -> Array:
+        """What people and small machines take, (B,)."""
         hour = time_ns / 3.6e12 % 24.0 + self.site.location.longitude_deg / 15.0
         working = larger(np.sin(np.pi * (hour - 6.0) / 12.0), 0.0)
         active = outside.activity * outside.activity * outside.activity

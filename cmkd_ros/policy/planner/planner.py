@@ -94,6 +94,7 @@ class Planner:
             losses,
             site.led.canopy_area_m2,
             site.tariff.demand_charge_eur_per_kw_month * demand_share,
+            self._drying.per_heat,
         )
 
     def _battery_wear(self) -> tuple[float, float]:

@@ -10,7 +10,7 @@ whose worth falls, too; temperature m of its slow mass. One more: the peak p of 
     store     e_k = e_k-1 + h (eta c - d / eta)
     air       C (T_k - T_k-1) / h = heat + a sum l + COPh qh - COPc qc + qd - L (T - outdoor) - G (T - m)
     mass      M (m_k - m_k-1) / h = G (T - m)
-    dry       qh + qc + qd + w >= dry + b sum l             (a heat pump that heats does not dry)
+    dry       g qh + qc + qd + w >= dry + b sum l           (a heat pump that heats dries nothing meanwhile)
     most      qh + qc + qd <= heat pump
     peak      i + o <= p
     inverter  pv - u + d - c <= inverter
@@ -77,6 +77,7 @@ class Plant:
     loss_kw_per_k: float
     area_m2: float
     peak_eur_per_kw: float
+    dry_per_heat: float = 1.0  # kW of drying that a kW of heating leaves out
 
 
 @dataclass(frozen=True)
@@ -286,7 +287,8 @@ class Programme:
             ("mass", "mass", slow + p.mass_kw_per_k, 0),
             ("mass", "mass", -slow, 1),
             *(("mass", name, -p.mass_kw_per_k, 0) for name in _AIR),
-            *(("dry", name, 1.0, 0) for name in (*_HVAC, "damp")),
+            ("dry", "heat", p.dry_per_heat, 0),
+            *(("dry", name, 1.0, 0) for name in ("cool", "dry", "damp")),
             *(("dry", name, -p.dry_per_led, 0) for name in _LED),
             *(("most", name, 1.0, 0) for name in _HVAC),
             *(("peak", name, 1.0, 0) for name in ("import", "excess")),

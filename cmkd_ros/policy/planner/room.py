@@ -44,11 +44,13 @@ def room_of(site: Site) -> Room:
 @dataclass(frozen=True)
 class Drying:
     """Electricity that keeps the air dry, whatever the temperature does: `dark_kw` (K,) without light at the outdoor
-    temperatures (K,), and `per_led` kW more per kW of light."""
+    temperatures (K,), and `per_led` kW more per kW of light. While the heat pump heats, at its lowest load or more, it
+    dries nothing: `per_heat` kW of drying less per kW of heating."""
 
     outdoor_celsius: Array
     dark_kw: Array
     per_led: float
+    per_heat: float
 
     def kw(self, outdoor_celsius: Array, sun_as_led_kw: Array) -> Array:
         """Without LEDs, in light that the sun gives; shapes broadcast."""
@@ -77,7 +79,8 @@ def drying(site: Site) -> Drying:
         if step >= _SETTLED_H * 60:
             taken.append(flows.electric * area)
     kw = np.mean(taken, axis=0).reshape(3, len(_OUTDOOR))
-    return Drying(_OUTDOOR, kw[0], float(np.mean((kw[2] - kw[0]) / site.led.power_kw)))
+    per_heat = max(float(kw[0].mean()) / (heatpump.LOWEST_LOAD * site.hvac.power_kw), 1.0)
+    return Drying(_OUTDOOR, kw[0], float(np.mean((kw[2] - kw[0]) / site.led.power_kw)), per_heat)
 
 
 def performance(outdoor_celsius: Array) -> tuple[Array, Array]:

@@ -42,10 +42,11 @@ class Water:
         self._site, self._pump_eur, self._period_s = site, pump_eur, period_s
         limits = PumpLimits(site, EnvelopeOptions.for_period(period_s))
         self.fastest, self._irrigation = limits.fastest, limits.irrigation_speed
-        self.speeds = np.linspace(limits.slowest, max(limits.fastest, limits.slowest), SPEEDS) / 100.0
+        even = np.linspace(limits.slowest, max(limits.fastest, limits.slowest), SPEEDS)
+        self.speeds = np.sort(np.append(even, limits.irrigation_speed)) / 100.0
         pump = site.pump
         # As the envelope reckons, so that it never has to step in.
-        lead_s = pump.min_off_s + 2.0 * max(10.0, 2.0 * period_s) + pump.irrigation_on_s
+        lead_s = pump.min_off_s + max(10.0, 2.0 * period_s) + pump.irrigation_on_s
         self._due_s = max(pump.irrigation_every_s - lead_s, 0.0)
 
     def decide(

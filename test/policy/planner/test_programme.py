@@ -23,6 +23,7 @@ PLANT = Plant(
     hvac_kw=4.5,
     led_heat=0.94,
     dry_per_led=0.05,
+    dry_per_heat=1.5,
     air_kwh_per_k=0.45,
     mass_kwh_per_k=1.8,
     mass_kw_per_k=0.6,
