@@ -101,7 +101,7 @@ def test_a_table_is_shown_without_json(study):
 
 def test_a_policy_from_a_file_is_judged_beside(study, tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text(MODULE.replace("ACT", "actions = np.tile(self.middle, (window.batch, 1))"))
+    file.write_text(MODULE.replace("ACT", "print('here'); actions = np.tile(self.middle, (window.batch, 1))"))
     shutil.copytree(study[0], tmp_path / "out")
     said = found(evaluate(*SMALL, "--json", "--no-report", "--policy-module", file, "--out", tmp_path / "out"))
     assert {row["controller"] for row in said["rows"]} == {"naive", "rules", "mine"}

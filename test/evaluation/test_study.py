@@ -60,6 +60,7 @@ def test_a_wider_run_adds_only_what_is_new(tmp_path, work):
     [
         Settings(period_s=60.0),
         Settings(step_s=30.0),
+        Settings(base_price=2.0),
         Settings(options={"carbon_eur_per_kg": 1.0}),
         Settings(world="2"),
     ],
@@ -95,7 +96,8 @@ def test_an_edited_module_or_site_is_another_row(tmp_path):
 
 
 STUDY = """
-import importlib, pathlib, sys
+import importlib, pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.path.insert(0, sys.argv[1])
 work = importlib.import_module(sys.argv[2])
 from cmkd_ros.evaluation.study import Settings, jobs_of, run
@@ -192,11 +194,13 @@ def test_causes_are_tried_alone_and_left_out():
     assert len(made) == 8 and all(job.controller == "a" for job in made)
 
 
-def test_work_comes_back_whole_and_a_dead_process_costs_its_task_alone(work):
+def test_work_comes_back_whole_and_a_dead_process_costs_its_task_alone(work, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     done = dict(perform([1, "dies", 3, 4, "threads"], work.double, 2))
     assert {index: done[index] for index in (0, 2, 3)} == {0: 2, 2: 6, 3: 8}
     assert isinstance(done[1], Failure) and "exit code 3" in done[1].what
     assert done[4] == "1", "one thread a process"
+    assert "OMP_NUM_THREADS" not in os.environ, "and what the caller had comes back"
 
 
 def test_nothing_to_run_is_said(tmp_path, work):
