@@ -52,6 +52,8 @@ class Tape:
     def __init__(self, policy: Policy):
         self.policy, self.name = policy, policy.name
         self.rows: list[Array] = []
+        if (see := getattr(policy, "see", None)) is not None:
+            self.see = see  # whoever is told what is hidden goes on being told
 
     def reset(self, batch: int) -> dict[str, NDArray[Any]]:
         """Begins a new tape."""
@@ -180,7 +182,7 @@ class _Search:
             if better:
                 taken = changes[farm][better[0]]
                 self.best[:, farm], self.objective[farm] = plans[:, farm, better[0]], values[farm, better[0]]
-                helped[farm] = [taken * 0.5] + [changes[farm][k] for k in better[1:] if changes[farm][k] is not taken]
+                helped[farm] = [taken * 0.5] + [changes[farm][k] for k in better[1:]]
         return helped
 
     def _evaluate(self, plans: Array) -> Array:

@@ -21,7 +21,9 @@ from cmkd_ros.simulation.world import State
 
 Array = NDArray[np.float64]
 
-_PAUSE_K = 6.0  # by which a room may run away while its compressor must run or stand, or vapour condenses
+# By which a room may run away while its compressor must run on or stand, or vapour condenses; and by how much less of
+# that in the mean of an hour, where the heat pump is strong enough: it then works against it at 60 % and more.
+_PAUSE_K, _SOON_BACK_K = 4.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Ceilings:
     """Bounds that hold all through the episode; arrays are (N,), one a step of the programme."""
 
     celsius: tuple[float, float]  # of the room and its mass
+    mean_celsius: tuple[float, float]  # of an hour's means
     co2_ppm: float
     light: Array  # umol/m2/s
     reserve: tuple[Array, Array]  # g/m2, lowest and highest
@@ -77,7 +80,8 @@ class Ceilings:
 def ceilings(batch: Batch, state: State, farm: int, true: Truth, per: int) -> Ceilings:
     """From the state at the start; `per` steps of the physics make one of the programme."""
     hours = per * batch.step_s / 3600.0
-    celsius = _celsius(batch, state, farm, true)
+    celsius, (lowest, highest) = _celsius(batch, state, farm, true)
+    mean = (lowest, highest) if hours >= 1.0 else celsius
     led = batch.world.indoors
     sun = 1e-3 * 1000.0 * indoors.SUN_UMOL_PER_J * led.transmission * true.irradiance
     light = np.where(true.lit, led.led_kw * led.light_per_kw, 0.0) + sun
@@ -108,9 +112,10 @@ def ceilings(batch: Batch, state: State, farm: int, true: Truth, per: int) -> Ce
         lows.append(least)
     elapsed = hours * np.arange(1, len(light) + 1)
     rate = battery.COOLING_KW_PER_KWH_K / battery.HEAT_KWH_PER_KWH_K
-    cell = celsius[0] + (float(state.battery_celsius[farm]) - celsius[0]) * np.exp(-rate * elapsed)
+    cell = mean[0] + (float(state.battery_celsius[farm]) - mean[0]) * np.exp(-rate * elapsed)
     return Ceilings(
         celsius,
+        mean,
         co2,
         light,
         (np.array(lows), reserves),
@@ -127,8 +132,9 @@ def _burst_ppm(batch: Batch) -> float:
     return greenhouse.BURNER_CO2_G_PER_M2_H * batch.step_s / 3600.0 / (CO2_G_PER_M3_PPM * height)
 
 
-def _celsius(batch: Batch, state: State, farm: int, true: Truth) -> tuple[float, float]:
-    """What no room leaves: the heat pump and the vents mind the setpoint by themselves, and that is bounded."""
+def _celsius(batch: Batch, state: State, farm: int, true: Truth) -> tuple[tuple[float, float], tuple[float, float]]:
+    """What no room leaves, and in the mean of an hour: heat pump and vents mind the setpoint by themselves, and that is
+    bounded."""
     site, room = batch.site, batch.world.indoors.room
     area = site.led.canopy_area_m2
     heat = (site.led.power_kw + indoors.MACHINES_INSIDE * true.base_kw.max()) / area
@@ -138,16 +144,18 @@ def _celsius(batch: Batch, state: State, farm: int, true: Truth) -> tuple[float,
     air = greenhouse.AIR_KWH_PER_M3_K * room.height_m
     at = HIGHEST_CELSIUS + 1.5  # from there on it cools at full load
     full = room.heatpump_kw_per_m2 * float(heatpump.performance(np.array(at), np.array(hottest)) - 1.0)
-    if full + room.loss_kw_per_m2_k * (at - hottest) > heat:
-        high = at
-    else:
+    cools = full + room.loss_kw_per_m2_k * (at - hottest) > heat
+    high = at
+    if not cools:
         open_wide = room.loss_kw_per_m2_k + air * (room.leakage_per_h + room.vent_per_h)
         high = max(at + 2.0, hottest) + heat / open_wide
     at = LOWEST_CELSIUS - 0.7
     warms = room.heatpump_kw_per_m2 * float(heatpump.performance(np.array(coldest), np.array(at)))
-    low = at if warms > (room.loss_kw_per_m2_k + air * room.leakage_per_h) * (at - coldest) else min(at, coldest)
+    heats = warms > (room.loss_kw_per_m2_k + air * room.leakage_per_h) * (at - coldest)
+    low = at if heats else min(at, coldest)
     now = (float(state.air_celsius[farm]), float(state.mass_celsius[farm]))
-    return min(low, *now) - _PAUSE_K, max(high, *now) + _PAUSE_K
+    low, high = min(low, *now) - _PAUSE_K, float(max(high, *now)) + _PAUSE_K
+    return (low, high), (low + heats * _SOON_BACK_K, high - cools * _SOON_BACK_K)
 
 
 def _wear(batch: Batch) -> float:

@@ -6,17 +6,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cmkd_ros.contract.errors import ConfigurationError
+from cmkd_ros.evaluation import best_plan
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.foresight import PLANNERS
-from cmkd_ros.policy.constant import Constant
+from cmkd_ros.evaluation.knowing import INFORMED
+from cmkd_ros.policy.constant import Constant, actions_for
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.naive import Naive
-from cmkd_ros.policy.rules import Rules
+from cmkd_ros.policy.rules import Rules, settings_for
 
 Factory = Callable[[Batch, float], Policy]
 
 #: These are handed the truth of the batch, and their names say so in every table. Nobody else sees more than windows.
-FORESEEING = ("mpc_service", "mpc_perfect", "best_plan", "bound")
+FORESEEING = ("mpc_service", "mpc_perfect", "rules_sky", "rules_pump", "best_plan", "bound")
 
 
 def make(name: str, batch: Batch, period_s: float) -> Policy:
@@ -27,7 +29,8 @@ def make(name: str, batch: Batch, period_s: float) -> Policy:
 
 
 def _rules(batch: Batch, period_s: float) -> Policy:
-    return Rules(batch.site, period_s=period_s, lettuce_eur_per_kg=batch.values.lettuce_eur_per_kg)
+    settings, lettuce = settings_for(batch.site), batch.values.lettuce_eur_per_kg
+    return Rules(batch.site, settings, period_s=period_s, lettuce_eur_per_kg=lettuce)
 
 
 def _naive(batch: Batch, period_s: float) -> Policy:
@@ -35,7 +38,21 @@ def _naive(batch: Batch, period_s: float) -> Policy:
 
 
 def _constant(batch: Batch, period_s: float) -> Policy:
-    return Constant(batch.site, period_s=period_s)
+    return Constant(batch.site, actions_for(batch.site), period_s=period_s)
 
 
-FACTORIES: dict[str, Factory] = {"constant": _constant, "naive": _naive, "rules": _rules, **PLANNERS}
+def _best_plan(batch: Batch, period_s: float) -> Policy:
+    """The best of planner and rules, refined."""
+    starts = [make(name, batch, period_s) for name in ("mpc_perfect", "rules")]
+    taped = [best_plan.taped(batch, start, period_s=period_s) for start in starts]
+    return best_plan.best_plan(batch, taped, period_s=period_s).policy()
+
+
+FACTORIES: dict[str, Factory] = {
+    "constant": _constant,
+    "naive": _naive,
+    "rules": _rules,
+    **INFORMED,
+    **PLANNERS,
+    "best_plan": _best_plan,
+}

@@ -176,8 +176,8 @@ def _roll(
             interventions += (np.abs(setpoints - wanted) > 0.01 * span).sum(axis=1)
             aim = loops.aim_of(site, state, setpoints)
             chosen.append(setpoints)
-        applied = loops.quick(site, state, setpoints, aim, batch.step_s)
         outside = batch.weather_at(step)
+        applied = loops.quick(site, state, setpoints, aim, world.pv_kw(outside), batch.step_s)
         state = world.step(state, applied, batch.step_ns, outside)
         if recorder is not None:
             recorder.add(step, state, outside)

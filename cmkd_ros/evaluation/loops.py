@@ -57,15 +57,18 @@ def aim_of(site: Site, state: State, setpoints: Array) -> Aim:
     )
 
 
-def quick(site: Site, state: State, setpoints: Array, aim: Aim, step_s: float) -> Array:
-    """The setpoints (B, 5) for the next step, from the meters of the last one."""
+def quick(site: Site, state: State, setpoints: Array, aim: Aim, sun_kw: Array, step_s: float) -> Array:
+    """The setpoints (B, 5) for the next step, from the meters of the last one and what the array gives now, `sun_kw`.
+
+    An inverter follows its array within a second, so what it gives now is not known late.
+    """
     after = setpoints.copy()
     battery = setpoints[:, 0]
     power = site.battery.power_kw
     low = np.maximum(battery - TRIM * power, -power)
     high = np.minimum(battery + TRIM * power, power)
     led_kw = setpoints[:, _LED] * (site.led.power_kw / 100.0)
-    net = state.load_kw - state.led_kw + led_kw - state.pv_kw
+    net = state.load_kw - state.led_kw + led_kw - sun_kw
     trimmed = np.minimum(np.maximum(-net, low), high)
     accident = (battery < 0.0) & ~aim.exports & (net + battery < 0.0)
     after[:, 0] = np.where(aim.balances | accident, trimmed, battery)

@@ -28,15 +28,17 @@ class Moves:
         hour = (np.arange(steps) / self.per_h).astype(int)
         self.prices = prices[:, 0, hour]  # (F, T)
         self._kinds = (
-            (self._light, 5.0),
-            (self._shift_light, 3.0),
+            (self._light, 4.0),
+            (self._hold_light, 1.0),
+            (self._shift_light, 2.0),
             (self._light_by_price, 1.0),
-            (self._trade, 5.0),
-            (self._charge, 3.0),
+            (self._trade, 8.0),
+            (self._charge, 4.0),
             (self._charge_by_price, 1.0),
-            (self._climate, 3.0),
-            (self._dose, 2.0),
-            (self._water, 2.0),
+            (self._climate, 4.0),
+            (self._hold_climate, 1.0),
+            (self._dose, 1.0),
+            (self._water, 1.0),
             (self._less_water, 1.0),
         )
         weight = np.array([w for _, w in self._kinds])
@@ -68,6 +70,10 @@ class Moves:
     def _light(self, rng: np.random.Generator, plan: Array, farm: int, size: float, change: Array) -> None:
         change[self._span(rng), _LED] = self._sign(rng) * 40.0 * size
 
+    def _hold_light(self, rng: np.random.Generator, plan: Array, farm: int, size: float, change: Array) -> None:
+        span = self._span(rng)
+        change[span, _LED] = rng.uniform(0.0, 100.0) - plan[span, _LED]
+
     def _shift_light(self, rng: np.random.Generator, plan: Array, farm: int, size: float, change: Array) -> None:
         one, other = self._span(rng), self._span(rng)
         share = (one.stop - one.start) / (other.stop - other.start)
@@ -91,6 +97,10 @@ class Moves:
 
     def _climate(self, rng: np.random.Generator, plan: Array, farm: int, size: float, change: Array) -> None:
         change[self._span(rng), _HVAC] = self._sign(rng) * 4.0 * size
+
+    def _hold_climate(self, rng: np.random.Generator, plan: Array, farm: int, size: float, change: Array) -> None:
+        span = self._span(rng)
+        change[span, _HVAC] = rng.uniform(self.low[_HVAC], self.high[_HVAC]) - plan[span, _HVAC]
 
     def _dose(self, rng: np.random.Generator, plan: Array, farm: int, size: float, change: Array) -> None:
         span = self._span(rng)

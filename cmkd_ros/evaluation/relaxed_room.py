@@ -42,7 +42,7 @@ def canopy(r: Relaxing) -> None:
 def climate(r: Relaxing) -> None:
     true, most, lp, h, room, area = r.true, r.most, r.lp, r.h, r.room, r.area
     low, high = most.celsius
-    mean = r.each("celsius", low, high)
+    mean = r.each("celsius", *most.mean_celsius)
     air, air_after = r.end("air", r.now("air_celsius"), low, high)
     mass, mass_after = r.end("mass", r.now("mass_celsius"), low, high)
     wettest = _WET * float(greenhouse.saturated(np.array(high)))

@@ -13,7 +13,7 @@ from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.policy.interface import Insight, State
 from cmkd_ros.site import Site
-from cmkd_ros.site.files import read_yaml, write_atomically
+from cmkd_ros.site.files import read_yaml, share, write_atomically
 
 # Before anybody fitted it: battery at rest, slow water, light for 14 mol in 20 h, 21 degC, valve half open in any case.
 DEFAULT = (0.0, 50.0, 58.0, 21.0, 5.0)
@@ -43,6 +43,15 @@ class Constant:
     def explain(self, window: Window, actions: NDArray[np.float64], state: State) -> list[str]:
         """One sentence a farm."""
         return ["always " + ", ".join(f"{a.name} {v:g} {a.unit}" for a, v in zip(ACTIONS, row)) for row in actions]
+
+
+def actions_for(site: Site) -> NDArray[np.float64]:
+    """What was fitted for a site of this name (`config/constant/<name>.yaml`), else `DEFAULT`; (5,)."""
+    try:
+        path = share("config", "constant", f"{site.name}.yaml")
+    except ConfigurationError:
+        return np.array(DEFAULT)
+    return load_actions(path)
 
 
 def load_actions(path: str | Path) -> NDArray[np.float64]:

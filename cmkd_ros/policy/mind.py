@@ -23,7 +23,7 @@ from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.manifest import load_manifest
 from cmkd_ros.policy.memory import Memory, load, save
 from cmkd_ros.policy.modules import load_policy_module
-from cmkd_ros.policy.rules import Rules
+from cmkd_ros.policy.rules import Rules, settings_for
 from cmkd_ros.policy.student import Student
 from cmkd_ros.site import Site, share
 
@@ -55,7 +55,7 @@ class Mind:
             if model or policy not in ("", RULES):
                 raise ModelError(f"no student: {error}") from error
             self.no_student = f"no student: {error}"
-        policies: list[Policy] = [Rules(site), *([student] if student else [])]
+        policies: list[Policy] = [Rules(site, settings_for(site)), *([student] if student else [])]
         if policy_module:
             policies.append(load_policy_module(policy_module, site))
         self.decider = Decider(site, policies)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.policy.interface import Insight, State
 from cmkd_ros.policy.rules.reading import Values, read
-from cmkd_ros.policy.rules.settings import DEFAULTS
+from cmkd_ros.policy.rules.settings import RuleSettings
 from cmkd_ros.policy.rules.water import water
 from cmkd_ros.site import Site
 
@@ -30,6 +30,7 @@ class Naive:
 
     def __init__(self, site: Site, *, period_s: float = 5.0):
         self.site, self.period_s = site, period_s
+        self._water = RuleSettings(pump_speed_percent=site.safe.pump_speed_percent)
 
     def reset(self, batch: int) -> State:
         """It remembers nothing."""
@@ -45,7 +46,7 @@ class Naive:
         actions = np.stack(
             [
                 self_consumption(reading.net_kw, reading.state_of_charge, site, self.period_s),
-                water(reading, share, hour, site, DEFAULTS, self.period_s),
+                water(reading, share, hour, site, self._water, self.period_s),
                 np.where(lit, LED_PERCENT, 0.0),
                 np.full(window.batch, CELSIUS),
                 np.where(lit, np.clip(lacking, 0.0, 1.0) * 100.0, 0.0),

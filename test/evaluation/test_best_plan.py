@@ -35,6 +35,14 @@ def test_a_tape_replays_what_was_taped(short, rules_plan):
     assert taped_again.objective_eur == pytest.approx(run(short, Rules(short.site)).objective_eur, abs=1e-9)
 
 
+def test_who_is_told_what_is_hidden_is_told_on_tape_too(short):
+    told = []
+    rules = Rules(short.site)
+    rules.see = told.append
+    taped(short, rules)
+    assert len(told) == 144
+
+
 def test_it_is_better_than_the_best_start(short, rules_plan, found):
     start = run(short, Recorded(rules_plan)).objective_eur
     assert found.start_eur == pytest.approx(start, abs=1e-9)

@@ -13,9 +13,11 @@ from cmkd_ros.evaluation.ceilings import ceilings, truth
 from cmkd_ros.evaluation.episode import Recorded, run, warmed
 from cmkd_ros.evaluation.programme import Programme
 from cmkd_ros.evaluation.relaxed_room import SEEN_K, SEEN_PPM
+from cmkd_ros.physics import greenhouse
 from cmkd_ros.physics.crop import ALL_AGES, photosynthesis
 from cmkd_ros.physics.greenhouse import OUTDOOR_PPM
 from cmkd_ros.policy.rules import Rules
+from cmkd_ros.simulation.indoors import REMOVAL_PER_S
 
 FARMS = 24
 
@@ -32,16 +34,23 @@ def random_plans(site, decisions, farms, seed):
     plans[:, 0, 2:] = [100.0, 26.0, 100.0]  # as bright, warm and rich as can be
     plans[:, 1, 2:] = [100.0, 16.0, 100.0]
     plans[:, 2] = [0.0, 0.0, 0.0, 16.0, 0.0]
+    for farm in range(3, 6):  # heat and cool, light and dark, in turns of 10 to 20 min
+        turn = np.arange(decisions) // (farm - 1) % 2
+        plans[:, farm, 2:4] = np.stack([100.0 * turn, 26.0 - 10.0 * turn], axis=1)
     return plans
 
 
 @pytest.fixture(scope="module")
-def wild(batch):
+def begin(batch):
+    """The start of each farm of the batch, as often as it is copied."""
+    return warmed(batch).picked(batch.repeated(FARMS), np.repeat(np.arange(len(batch)), FARMS))
+
+
+@pytest.fixture(scope="module")
+def wild(batch, begin):
     """Random plans on both farms of the batch, run once."""
-    copies = batch.repeated(FARMS)
-    index = np.repeat(np.arange(len(batch)), FARMS)
-    plans = random_plans(batch.site, round(batch.hours * 12), len(copies), 5)
-    return run(copies, Recorded(plans), start=warmed(batch).picked(copies, index))
+    plans = random_plans(batch.site, round(batch.hours * 12), FARMS * len(batch), 5)
+    return run(batch.repeated(FARMS), Recorded(plans), start=begin)
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +72,29 @@ def test_the_bound_is_of_some_use(batch, proven):
     assert (rules.objective_eur - proven < 1.2 * np.abs(rules.terms["lettuce"])).all()
 
 
-@pytest.mark.parametrize("farm", [*range(10), *range(FARMS, FARMS + 6)])
-def test_what_truly_happened_is_feasible_and_no_dearer(batch, wild, farm):
-    """Pin lights, battery, heat pump, temperature, CO2 and the crop at the end to the simulation's."""
-    relaxed = relax(batch, warmed(batch).state, farm // FARMS)
+def opening(result, farm, start):
+    """(steps,) how wide the vents stood, as `physics.greenhouse` opens them."""
+    outside = [result.batch.weather_at(step) for step in range(result.batch.steps)]
+    outdoor = np.array([weather.outdoor_temperature_celsius[farm] for weather in outside])
+    humidity = np.array([weather.outdoor_humidity_percent[farm] for weather in outside])
+    air, vapour = (
+        np.r_[getattr(start.state, name)[farm], result.record[name][:-1, farm]]
+        for name in ("air_celsius", "vapour_g_per_m3")
+    )
+    per = result.batch.steps // len(result.actions)
+    too_warm = air - np.repeat(result.actions[:, farm, 3], per)
+    warm = np.where(outdoor < air, 0.5 * (too_warm - 1.5), 0.0)
+    damp = 100.0 * vapour / greenhouse.saturated(air)
+    drier = 0.01 * humidity * greenhouse.saturated(outdoor) < vapour
+    return np.clip(np.maximum(warm, np.where(drier, (damp - 88.0) / 7.0, 0.0)), 0.0, 1.0)
+
+
+def pinned(result, farm, start):
+    """The relaxation of a farm where lights, battery, heat pump, air, vents, CO2 and the crop at the end are the
+    simulation's, and no more CO2 is dosed than was burnt."""
+    relaxed = relax(result.batch, start.state, farm)
     lp, columns, ends = relaxed.programme, relaxed.columns, relaxed.ends
-    per = round(relaxed.hours * 3600.0 / batch.step_s)
+    per = round(relaxed.hours * 3600.0 / result.batch.step_s)
 
     def mean(values):
         return values.reshape(-1, per).mean(axis=1)
@@ -76,8 +102,9 @@ def test_what_truly_happened_is_feasible_and_no_dearer(batch, wild, farm):
     def pin(where, value, by):
         lp.narrow(where, value - by, value + by)
 
-    record = {name: values[:, farm] for name, values in wild.record.items()}
-    first = {name: float(getattr(warmed(batch).state, name)[farm // FARMS]) for name in ("air_celsius", "co2_ppm")}
+    record = {name: values[:, farm] for name, values in result.record.items()}
+    names = ("air_celsius", "vapour_g_per_m3", "co2_ppm", "burner_kg")
+    first = {name: float(getattr(start.state, name)[farm]) for name in names}
     pin(columns["led"], mean(record["led_kw"]), 1e-6)
     pin(columns["charge"], mean(np.maximum(record["battery_kw"], 0.0)), 1e-6)
     pin(columns["discharge"], mean(np.maximum(-record["battery_kw"], 0.0)), 1e-6)
@@ -86,13 +113,40 @@ def test_what_truly_happened_is_feasible_and_no_dearer(batch, wild, farm):
     pin(columns["celsius"], mean(0.5 * (air[1:] + air[:-1])), SEEN_K)
     surplus = np.maximum(np.r_[first["co2_ppm"], record["co2_ppm"]] - OUTDOOR_PPM, 0.0)
     pin(columns["surplus"], mean(0.5 * (surplus[1:] + surplus[:-1])), SEEN_PPM)
+    burnt = np.diff(np.r_[first["burner_kg"], record["burner_kg"][per - 1 :: per]])
+    grams = 1000.0 * burnt / relaxed.hours / result.batch.site.led.canopy_area_m2
+    lp.narrow(columns["dose"], 0.0, grams + 1e-6)
     for name in ("reserve", "structure"):
-        pin(ends[name][-1:], getattr(wild.final.state, f"{name}_g_per_m2")[farm], 1e-6)
+        pin(ends[name][-1:], getattr(result.final.state, f"{name}_g_per_m2")[farm], 1e-6)
+    pin(columns["vent"], mean(opening(result, farm, start)), 1e-6)
     machine = [(columns[name], 1.0) for name in ("cool", "dry", "heat")]
     lp.rows(machine, mean(record["hvac_kw"]) - 1e-6, mean(record["hvac_kw"]) + 1e-6)
-    solution = lp.solve()
+    return relaxed
+
+
+@pytest.mark.parametrize("farm", [*range(10), *range(FARMS, FARMS + 6)])
+def test_what_truly_happened_is_feasible_and_no_dearer(wild, begin, farm):
+    solution = pinned(wild, farm, begin).programme.solve()
     assert solution.feasible
     assert solution.value <= wild.objective_eur[farm] + 1e-6
+
+
+@pytest.mark.parametrize("farm", [0, 1])
+def test_what_the_rules_did_is_feasible_too(batch, farm):
+    calm = run(batch, Rules(batch.site, period_s=300.0))
+    solution = pinned(calm, farm, warmed(batch)).programme.solve()
+    assert solution.feasible
+    assert solution.value <= calm.objective_eur[farm]
+
+
+def test_no_plant_gives_more_fresh_mass_for_its_growth(batch, wild):
+    """Growth told by the structure at the end, which removal made less of."""
+    kept = np.exp(-REMOVAL_PER_S * 3600.0 * batch.hours)
+    first = np.repeat(warmed(batch).state.structure_g_per_m2, FARMS)
+    grown = wild.final.state.structure_g_per_m2 / kept - first
+    most = envelopes.FRESH_PER_GROWTH * grown * batch.site.led.canopy_area_m2 / 1000.0
+    assert (wild.account.yield_kg <= most).all()
+    assert (wild.account.yield_kg > 0.9 * most).any()
 
 
 def test_the_simulation_keeps_to_the_ceilings(batch, wild):
@@ -102,6 +156,9 @@ def test_the_simulation_keeps_to_the_ceilings(batch, wild):
         mine = slice(farm * FARMS, (farm + 1) * FARMS)
         assert wild.record["air_celsius"][:, mine].min() >= most.celsius[0]
         assert wild.record["air_celsius"][:, mine].max() <= most.celsius[1]
+        means = wild.record["air_celsius"][:, mine].reshape(-1, 60, FARMS).mean(axis=1)
+        assert means.min() >= most.mean_celsius[0]
+        assert means.max() <= most.mean_celsius[1]
         assert wild.record["co2_ppm"][:, mine].max() <= most.co2_ppm
         assert (wild.final.state.reserve_g_per_m2[mine] >= most.reserve[0][-1]).all()
         assert (wild.final.state.battery_wear[mine] - state.battery_wear[farm] <= most.battery_wear).all()

@@ -27,7 +27,7 @@ def now(state, **fields):
 
 
 def battery_after(site, state, setpoints, then):
-    return quick(site, then, setpoints, aim_of(site, state, setpoints), 60.0)[0, 0]
+    return quick(site, then, setpoints, aim_of(site, state, setpoints), then.pv_kw, 60.0)[0, 0]
 
 
 def test_a_battery_that_balances_goes_on_balancing_within_its_trim(site, state):
@@ -57,7 +57,7 @@ def test_the_guard_takes_the_battery_first_and_then_the_lights(site, state):
     planned = setpoints(led=10.0)
     loaded = now(fresh, base_kw=30.0, time_ns=0)
     loaded = dataclasses.replace(loaded, time_ns=np.array([QUARTER_NS * 10], np.int64))
-    after = quick(site, loaded, setpoints(led=50.0), aim_of(site, fresh, planned), 60.0)
+    after = quick(site, loaded, setpoints(led=50.0), aim_of(site, fresh, planned), loaded.pv_kw, 60.0)
     assert after[0, 0] == pytest.approx(-TRIM * site.battery.power_kw)
     assert after[0, 2] == pytest.approx(50.0 - 100.0 * SHED)
 
@@ -65,7 +65,7 @@ def test_the_guard_takes_the_battery_first_and_then_the_lights(site, state):
 def test_the_guard_lets_pass_what_the_decision_meant(site, state):
     fresh = now(state, peak_kw=0.0)
     meant = setpoints(battery=5.0, led=50.0)
-    after = quick(site, fresh, meant, aim_of(site, fresh, meant), 60.0)
+    after = quick(site, fresh, meant, aim_of(site, fresh, meant), fresh.pv_kw, 60.0)
     np.testing.assert_allclose(after, meant)
 
 
@@ -81,5 +81,5 @@ def test_the_ramp_is_smoothed_where_there_is_a_limit(site, state):
 def test_the_valve_shuts_above_the_agronomy(site, state):
     rich = now(state, co2_ppm=1100.0)
     open_valve = np.array([[0.0, 0.0, 0.0, 21.0, 60.0]])
-    assert quick(site, rich, open_valve, aim_of(site, rich, open_valve), 60.0)[0, 4] == 0.0
-    assert quick(site, state, open_valve, aim_of(site, state, open_valve), 60.0)[0, 4] == 60.0
+    assert quick(site, rich, open_valve, aim_of(site, rich, open_valve), rich.pv_kw, 60.0)[0, 4] == 0.0
+    assert quick(site, state, open_valve, aim_of(site, state, open_valve), state.pv_kw, 60.0)[0, 4] == 60.0

@@ -7,6 +7,6 @@ axis; a fact that is not known never becomes NaN in an action, it takes a fallba
 """
 
 from cmkd_ros.policy.rules.policy import Rules
-from cmkd_ros.policy.rules.settings import RuleSettings, load_settings, save_settings
+from cmkd_ros.policy.rules.settings import RuleSettings, load_settings, save_settings, settings_for
 
-__all__ = ["RuleSettings", "Rules", "load_settings", "save_settings"]
+__all__ = ["RuleSettings", "Rules", "load_settings", "save_settings", "settings_for"]

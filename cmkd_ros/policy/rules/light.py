@@ -9,6 +9,7 @@ equally, so that light is spread over many hours (which a crop uses better) and 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -22,6 +23,8 @@ from cmkd_ros.policy.rules.reading import Reading, Values, first_known, full_lig
 from cmkd_ros.policy.rules.settings import RuleSettings, column
 from cmkd_ros.site import Site
 
+LEVELS = np.linspace(0.0, 1.0, 5)  # of the lights' power: where brightness begins to count as the next level
+CEILINGS = np.linspace(0.0, 1.0, 9)[1:]  # tried between guard and hard guard
 LONGEST_STEP_S = HISTORY_STEP_S  # a longer gap between decisions is filled from the history instead
 
 
@@ -108,24 +111,49 @@ def _cheapest(
 ) -> Values:
     """Mean power (B, 24) in kW in the `hours` (B, 24) for the cheapest light. `rest` is net power without lights.
 
-    An hour may draw what stays under the guard, unless the light then falls short: then up to the hard guard.
-    `wanted_kwh` says for prices (B, 48) how much light is wanted in all where it costs that much.
+    An hour may draw what stays under the guard. Where the light then falls short, the guard rises until it does not, or
+    to the hard guard.
+    `wanted_kwh` says for prices (B, N) how much light is wanted in all where it costs that much. Brightness adds to the
+    price, evenly from dark to full power.
     """
-    most = column(site.led.power_kw * settings.led_most_percent / 100.0)
-    dear = np.concatenate([outlook.feed_in_price, outlook.cost], axis=1)  # (B, 48)
-    wanted = wanted_kwh(dear)
+    power_kw = site.led.power_kw
+    most = column(power_kw * settings.led_most_percent / 100.0)
     draw = np.clip(reading.guard_kw[:, None] - rest, 0.0, most)
-    short = (draw * hours).sum(axis=1) < wanted[:, 24:].min(axis=1)
-    draw = np.where(short[:, None], np.clip(reading.hard_guard_kw[:, None] - rest, 0.0, most), draw)
-
+    dearest = wanted_kwh(outlook.cost + column(settings.light_spread)).min(axis=1)
+    for share in CEILINGS:
+        short = (draw * hours).sum(axis=1) < dearest
+        if not short.any():
+            break
+        ceiling = reading.guard_kw + share * (reading.hard_guard_kw - reading.guard_kw)
+        draw = np.where(short[:, None], np.clip(ceiling[:, None] - rest, 0.0, most), draw)
     surplus = np.clip(-rest, 0.0, draw) * column(settings.pv_following)
-    power = np.concatenate([surplus, draw - surplus], axis=1)
-    energy = power * np.tile(hours, 2)
-    price = np.round(dear / column(settings.light_price_step))
-    cheaper = (energy[:, None, :] * (price[:, None, :] < price[:, :, None])).sum(axis=2)
-    equal = (energy[:, None, :] * (price[:, None, :] == price[:, :, None])).sum(axis=2)
-    share = np.clip((wanted - cheaper) / np.maximum(equal, 1e-9), 0.0, 1.0)
-    return (share * power).reshape(-1, 2, 24).sum(axis=1)
+
+    pieces, prices = [], []
+    for low, high in itertools.pairwise(LEVELS * power_kw):
+        upto = np.minimum(np.maximum(draw - low, 0.0), high - low)
+        free = np.minimum(np.maximum(surplus - low, 0.0), high - low)
+        brightness = column(settings.light_spread) * (0.5 * (low + high) / power_kw)
+        pieces += [free, upto - free]
+        prices += [outlook.feed_in_price + brightness, outlook.cost + brightness]
+    power, price = np.concatenate(pieces, axis=1), np.concatenate(prices, axis=1)  # (B, 192)
+    energy = power * np.tile(hours, len(pieces))
+    cheaper, equal = _merit_order(np.round(price / column(settings.light_price_step)), energy)
+    share = np.clip((wanted_kwh(price) - cheaper) / np.maximum(equal, 1e-9), 0.0, 1.0)
+    return (share * power).reshape(-1, len(pieces), 24).sum(axis=1)
+
+
+def _merit_order(price: Values, energy: Values) -> tuple[Values, Values]:
+    """Of each piece (B, N): the energy that is cheaper, and that which costs the same, itself included."""
+    order = price.argsort(axis=1, kind="stable")
+    price, sorted_energy = np.take_along_axis(price, order, 1), np.take_along_axis(energy, order, 1)
+    until = sorted_energy.cumsum(axis=1)
+    dearer = price[:, 1:] > price[:, :-1]
+    edge = np.ones((len(price), 1), np.bool_)
+    cheaper = np.maximum.accumulate(np.where(np.concatenate([edge, dearer], 1), until - sorted_energy, 0.0), axis=1)
+    last = np.where(np.concatenate([dearer, edge], 1), until, np.inf)
+    upto = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+    back = order.argsort(axis=1, kind="stable")
+    return np.take_along_axis(cheaper, back, 1), np.take_along_axis(upto - cheaper, back, 1)
 
 
 def _tomorrow(

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.quantities import quantity
-from cmkd_ros.site.files import read_yaml, write_atomically
+from cmkd_ros.site import Site
+from cmkd_ros.site.files import read_yaml, share, write_atomically
 
 Number = Any  # float, or an array (B,) of floats
+REFERENCE = "demo"  # the site whose tuned settings stand in where a site has none of its own
 _PRICED_AT = 0.25  # kg/kWh: 0.25 EUR/kWh at 1 EUR/kg; where the light sum is the target times its factor
 
 
@@ -43,6 +45,9 @@ class RuleSettings:
     light_most_factor: Number = quantity(2.0, description="of the target, at any price", low=0.2, high=2.5)
     light_price_step: Number = quantity(
         0.02, description="closer prices share the light equally", unit="EUR/kWh", low=0.001, high=0.3
+    )
+    light_spread: Number = quantity(
+        0.0, description="bright light counts as so much dearer than dim light", unit="EUR/kWh", low=0.0, high=1.0
     )
     led_most_percent: Number = quantity(
         100.0, description="brightest; light spread over more hours grows more", unit="%", low=20.0, high=100.0
@@ -206,6 +211,20 @@ def ranges(names: Iterable[str]) -> NDArray[np.float64]:
 def load_settings(path: str | Path) -> RuleSettings:
     """Read a settings file. Raises `ConfigurationError` with what is unknown, no number or out of its range."""
     return settings_from(read_yaml(path), str(path))
+
+
+def settings_for(site: Site) -> RuleSettings:
+    """What was tuned for a site of this name, else for the reference site: `config/rules/<name>.yaml`.
+
+    Raises `ConfigurationError` when the file is at fault.
+    """
+    for name in (site.name, REFERENCE):
+        try:
+            path = share("config", "rules", f"{name}.yaml")
+        except ConfigurationError:
+            continue
+        return load_settings(path)
+    return DEFAULTS
 
 
 def settings_from(content: Mapping[str, Any], where: str) -> RuleSettings:
