@@ -17,8 +17,19 @@ import typer
 from cmkd_ros.contract.errors import ConfigurationError
 
 FAILED, INTERRUPTED = 1, 130
-#: Who is judged when nobody is named, in the order of tables. `--quick` leaves out who thinks for minutes.
-ORDER = ("constant", "naive", "rules", "mpc", "mpc_service", "mpc_perfect", "best_plan", "bound")
+#: Who is judged when nobody is named, in the order of tables. `--quick` leaves out who sees the future.
+ORDER = (
+    "constant",
+    "naive",
+    "rules",
+    "rules_sky",
+    "rules_pump",
+    "mpc",
+    "mpc_service",
+    "mpc_perfect",
+    "best_plan",
+    "bound",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -173,6 +184,7 @@ def _plan(
     from cmkd_ros.evaluation.counterfactual import CAUSES
     from cmkd_ros.evaluation.scenario import SEASONS
     from cmkd_ros.evaluation.study import Settings, causes_of, jobs_of
+    from cmkd_ros.evaluation.summary import BOUND
     from cmkd_ros.evaluation.tariffs import MECHANISMS
     from cmkd_ros.policy.modules import load_policy_module
 
@@ -203,8 +215,9 @@ def _plan(
     execute.check_options(settings)
     farms = {path: execute.site_of(settings, path) for path in sites}
     there = [name for name in ORDER if name in registry.FACTORIES]
-    there += [name for name in (*registry.FACTORIES, execute.BOUND) if name not in there]
-    chosen = names or [name for name in there if not (quick and name in execute.SLOW)]
+    there += [name for name in (*registry.FACTORIES, BOUND) if name not in there]
+    seeing = (*registry.FORESEEING, BOUND)
+    chosen = names or [name for name in there if not (quick and name in seeing)]
     if settings.policy_module:
         own = load_policy_module(settings.policy_module, next(iter(farms.values()))).name
         if own in there:
@@ -216,7 +229,7 @@ def _plan(
         raise ConfigurationError("--controllers", [f"{name!r}: there is {', '.join(there)}" for name in unknown])
     jobs = []
     for name in chosen:
-        one = name in execute.PRICE_BLIND or (name in execute.SIZES and quick) or (name in execute.SLOW and not fronts)
+        one = name in execute.PRICE_BLIND or (name in execute.SIZES and quick) or (name in seeing and not fronts)
         prices = lettuce[:1] if one else lettuce
         for tariff in billed or [""]:
             jobs += jobs_of([name], sites, wanted, range(first, end), prices, split, extent.hours, tariff)

@@ -20,23 +20,22 @@ from cmkd_ros.evaluation.bound import relax
 from cmkd_ros.evaluation.counterfactual import Checked, Mixed
 from cmkd_ros.evaluation.scenario import synthetic
 from cmkd_ros.evaluation.study import Group, Job, Row, Settings, site_name
+from cmkd_ros.evaluation.summary import BOUND
 from cmkd_ros.evaluation.workers import Failure
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.modules import load_policy_module
-from cmkd_ros.policy.objective import Values, cost_eur, terms
+from cmkd_ros.policy.objective import Values, cost_eur, stored_parts, terms
 from cmkd_ros.site import Site, load_site
 from cmkd_ros.site.files import build, write_atomically
 
 #: Controllers that think about each farm by itself, and how many farms they take at once: a batch gains them little.
-SIZES = {"mpc": 1, "mpc_service": 1, "mpc_perfect": 1, "best_plan": 4, "bound": 2}
+SIZES = {"mpc": 1, "mpc_service": 1, "mpc_perfect": 1, "best_plan": 4, BOUND: 2}
 COLUMNS = (  # of a row, besides what it says of its job; None where they do not exist
     *("objective_eur", "cost_eur", "front_cost_eur", "import_kwh", "export_kwh", "peak_kw", "yield_kg", "co2_kg"),
     *("violations", "interventions"),
 )
 _BOUND_LIMIT_S = 120.0  # of computing, a farm
-BOUND = "bound"  # no controller: the value below which none can get
 PRICE_BLIND = ("constant", "naive")  # do the same whatever lettuce is worth: one point, no front
-SLOW = ("mpc_service", "mpc_perfect", "best_plan", "bound")  # minutes: not among the default ones of --quick
 
 
 def execute(settings: Settings, group: Group) -> tuple[list[Row], list[Failure]]:
@@ -109,10 +108,12 @@ def _rows(settings: Settings, group: Group) -> list[Row]:
     seconds = (time.perf_counter() - began) / len(batch)  # a plan is made before the episode
     # What the farm holds at the end is worth more where lettuce is; on a front that may not move a point.
     front = cost_eur(terms(result.account, batch.site, values_of(settings, settings.base_price)))
+    held = stored_parts(result.account, batch.site, batch.values)
     rows = []
     for farm, (job, key, made) in enumerate(zip(group.jobs, group.keys, result.rows())):
         row = {**made, **_told(settings, batch, farm, job, key), "seconds": seconds}
         row["front_cost_eur"] = float(front[farm])
+        row |= {f"stored_{part}_eur": -float(value[farm]) for part, value in held.items()}
         wrong = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
         if wrong:
             raise EvaluationError(f"{job.controller}, {job.season}, seed {job.seed}: {', '.join(wrong)} not finite")

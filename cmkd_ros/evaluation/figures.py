@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from cmkd_ros.evaluation import drawing
 from cmkd_ros.evaluation.drawing import COLOURS, FAINT, INK, QUIET
 from cmkd_ros.evaluation.statistics import Row
-from cmkd_ros.evaluation.summary import ALL, Causes, Summary
-from cmkd_ros.policy.objective import TERMS
+from cmkd_ros.evaluation.summary import BOUND, Causes, Summary
 
 Array = NDArray[np.float64]
 
@@ -22,6 +21,8 @@ _CONTROLLERS = {
     "constant": "#c08457",
     "naive": COLOURS["naive"],
     "rules": COLOURS["rules"],
+    "rules_sky": "#91a7ff",
+    "rules_pump": "#4dabf7",
     "mpc": COLOURS["planner"],
     "mpc_service": "#f08c00",
     "mpc_perfect": "#d9480f",
@@ -37,7 +38,10 @@ _TERMS = {
     "battery_wear": ("battery wear", COLOURS["battery"]),
     "pump_wear": ("pump wear", COLOURS["pump"]),
     "violations": ("violations", COLOURS["limit"]),
-    "stored": ("stored value", "#adb5bd"),
+    "stored_charge": ("charge", "#38d9a9"),
+    "stored_reserves": ("crop reserves", "#a9e34b"),
+    "stored_water": ("water", "#74c0fc"),
+    "stored_warmth": ("warmth", "#ffa8a8"),
     "export": ("export", COLOURS["sun"]),
     "lettuce": ("lettuce", COLOURS["growth"]),
 }
@@ -131,13 +135,13 @@ def costs(
         if not shared:
             continue
         means = {
-            name: {term: float(np.mean([found[name][seed][f"{term}_eur"] for seed in shared])) for term in TERMS}
+            name: {term: float(np.mean([found[name][seed][f"{term}_eur"] for seed in shared])) for term in _TERMS}
             for name in shown
         }
         for place, name in enumerate(shown):
             _stack(whole, place, means[name], ".0f")
             if naive in means and name != naive:
-                _stack(change, place, {term: means[name][term] - means[naive][term] for term in TERMS}, "+.1f")
+                _stack(change, place, {term: means[name][term] - means[naive][term] for term in _TERMS}, "+.1f")
         for axis in (whole, change):
             axis.axvline(0.0, color=INK, linewidth=0.8)
             axis.set_yticks(range(len(shown)), shown, color=INK)
@@ -158,7 +162,7 @@ def costs(
 def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[str]) -> Figure | None:
     """(T - X) / (T - O) by season with its interval; `None` where O or T is missing."""
     names = summary.names
-    shown = [name for name in order if name not in (names.tuned, names.best)]
+    shown = [name for name in order if name not in (names.tuned, names.best, BOUND)]
     found = {
         (line.season, line.controller): line.regret["sums"]
         for line in summary.lines
@@ -170,7 +174,7 @@ def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
     figure, axes = drawing.sheet(
         f"How much of the room above tuned rules is used: {site}",
         f"Regret closed, (T - X) / (T - O): 0 is {names.tuned}, 1 is {names.best}, which sees the future. Bars: 95 % "
-        "intervals, worlds drawn in pairs.",
+        "intervals.",
         (0.7 + 0.24 * (len(shown) + 1) * len(seasons),),
     )
     axis = axes[0]
@@ -212,7 +216,7 @@ def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
             )
     axis.set_xlim(low, max([1.12, *values]) + 0.03)
     axis.set_ylim(len(seasons) - 0.5, -0.7)
-    axis.set_yticks(range(len(seasons)), [f"{name} seasons" if name == ALL else name for name in seasons], color=INK)
+    axis.set_yticks(range(len(seasons)), seasons, color=INK)
     axis.grid(axis="y", visible=False)
     for row in range(1, len(seasons)):
         axis.axhline(row - 0.5, color=FAINT, linewidth=0.8)
@@ -301,7 +305,7 @@ def _shared_key(figure: Figure, axis: Any, below: bool = False) -> None:
         frameon=False,
         fontsize=9,
         labelcolor=INK,
-        handlelength=1.1,
-        columnspacing=1.1,
+        handlelength=1.0,
+        columnspacing=0.9,
         handletextpad=0.45,
     )

@@ -30,6 +30,7 @@ CHANGES = ("import_kwh", "cost_eur", "peak_kw", "yield_kg", "co2_kg")
 #: What is set against the yield; cost at one price of lettuce for all points, since it holds the value of the end.
 FRONTS = ("front_cost_eur", "import_kwh")
 ALL = "all"
+BOUND = "bound"  # no controller: a value below which none can get
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _PACKAGES = ("numpy", "scipy", "highspy", "onnxruntime", "matplotlib")
 
 
 def fingerprint() -> str:
-    """Of the code and settings that make figures: a row with another one may be of other behaviour, so it is run again."""
+    """Of the code and settings that make figures; a row with another one may be of other behaviour."""
     root = Path(cmkd_ros.__file__).parent
     files = [path for room in _ROOMS for path in sorted((root / room).rglob("*.py")) if path.stem not in _APART]
     digest = hashlib.sha256()

@@ -138,6 +138,7 @@ def made_rows(controllers=("naive", "rules", "mpc", "best_plan"), seasons=("wint
                             "code": "abc",
                             "start": "2026-02-11T00:00:00+01:00",
                             **{f"{name}_eur": value for name, value in terms.items()},
+                            **{f"stored_{name}_eur": -0.1 * good for name in ("charge", "reserves", "water", "warmth")},
                         }
                     )
     return found
