@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ _TERMS = {
     "export": ("export", COLOURS["sun"]),
     "lettuce": ("lettuce", COLOURS["growth"]),
 }
+_WORTH_A_NAME_EUR = 0.3
 _CAUSES = {
     "battery": COLOURS["battery"],
     "LED": COLOURS["led"],
@@ -138,10 +139,11 @@ def costs(
             name: {term: float(np.mean([found[name][seed][f"{term}_eur"] for seed in shared])) for term in _TERMS}
             for name in shown
         }
+        named = {term for term in _TERMS if max(abs(of[term]) for of in means.values()) >= _WORTH_A_NAME_EUR}
         for place, name in enumerate(shown):
-            _stack(whole, place, means[name], ".0f")
+            _stack(whole, place, means[name], ".0f", named)
             if naive in means and name != naive:
-                _stack(change, place, {term: means[name][term] - means[naive][term] for term in _TERMS}, "+.1f")
+                _stack(change, place, {term: means[name][term] - means[naive][term] for term in _TERMS}, "+.1f", named)
         for axis in (whole, change):
             axis.axvline(0.0, color=INK, linewidth=0.8)
             axis.set_yticks(range(len(shown)), shown, color=INK)
@@ -228,7 +230,7 @@ def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
 def causes(found: Sequence[Causes]) -> Figure:
     """The share of a gain that each cause is owed, with its interval."""
     figure, axes = drawing.sheet(
-        "What the gain is owed to",
+        "Each cause's share of the gain",
         "Each cause alone switched on, and off. 'together': what takes three or more of them at once.",
         [0.45 + 0.33 * len(cause.shares) for cause in found],
     )
@@ -259,13 +261,19 @@ def causes(found: Sequence[Causes]) -> Figure:
     return figure
 
 
-def _stack(axis: Any, place: int, means: Mapping[str, float], form: str) -> None:
+def _stack(axis: Any, place: int, means: Mapping[str, float], form: str, named: Collection[str]) -> None:
+    """One bar; the terms in `named` are told in the key, once."""
     right = left = 0.0
     for name, (label, shade) in _TERMS.items():
         value = means[name]
         start = right if value >= 0 else left
         axis.barh(
-            *(place, value), left=start, height=0.62, color=shade, label=label if place == 0 else f"_{label}", zorder=2
+            *(place, value),
+            left=start,
+            height=0.62,
+            color=shade,
+            label=label if place == 0 and name in named else "_",
+            zorder=2,
         )
         if value >= 0:
             right += value
@@ -306,6 +314,6 @@ def _shared_key(figure: Figure, axis: Any, below: bool = False) -> None:
         fontsize=9,
         labelcolor=INK,
         handlelength=1.0,
-        columnspacing=0.9,
+        columnspacing=0.8,
         handletextpad=0.45,
     )

@@ -134,7 +134,7 @@ def _of_site(
         if shown:
             zone = ZoneInfo(farm.location.timezone)
             drawn = traces(shown, site, zone, order, farm.battery.capacity_kwh)
-            parts.append(_figure(drawn, "Below the last line, the other controllers' curves in grey."))
+            parts.append(_figure(drawn, "In the last row the other controllers' curves stand in grey."))
     return parts
 
 
