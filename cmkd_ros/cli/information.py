@@ -26,6 +26,7 @@ def information(
     sites: Annotated[str, typer.Option(help="Other sites, each billed as its own; none: no other.")] = "",
     best: Annotated[bool, typer.Option(help="Also the best plan found, so that a loss has a share.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object: rows, losses, world.")] = False,
+    reuse: Annotated[bool, typer.Option("--reuse", help="Also take rows made by other code of this world.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for rows; what is there is not run again.")] = Path("information"),
     jobs: Annotated[int, typer.Option(help="Processes; 0: one a core.", min=0)] = 0,
 ) -> None:
@@ -41,9 +42,11 @@ def information(
     none = {"weather": "", "prices": "", "policy_module": ""}
     billed = mechanisms.replace(",", " ").split() or list(study.MECHANISMS)
     others = {"": study.OTHER_SITES, "none": ()}.get(sites, sites.replace(",", " ").split())
-    plans = [evaluate.plan_of(extent, names, ["demo"], "test", billed, [], none, "none", False, out)]
+    plans = [evaluate.plan_of(extent, names, ["demo"], "test", billed, [], none, "none", False, False, reuse, out)]
     if others:
-        plans.append(evaluate.plan_of(extent, names, list(others), "test", [], [], none, "none", False, out))
+        plans.append(
+            evaluate.plan_of(extent, names, list(others), "test", [], [], none, "none", False, False, reuse, out)
+        )
     plan = dataclasses.replace(
         plans[0],
         jobs=study.by_world(job for part in plans for job in part.jobs),

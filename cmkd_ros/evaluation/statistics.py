@@ -85,7 +85,7 @@ def paired(rows: Iterable[Row], column: str, *controllers: str) -> tuple[list[Wo
     for row in rows:
         world = (row["site"], row["season"], int(row["seed"]))
         of = found.get(row["controller"])
-        if of is None:
+        if of is None or row[column] is None:
             continue
         if world in of:
             raise ValueError(f"two rows of {row['controller']} in {world}: compare one kind of row at a time")
@@ -156,7 +156,7 @@ def front(rows: Iterable[Row], controller: str, column: str) -> Front | None:
     """
     found: dict[float, dict[int, tuple[float, float]]] = {}
     for row in rows:
-        if row["controller"] == controller:
+        if row["controller"] == controller and row[column] is not None:
             at_price = found.setdefault(float(row["lettuce_eur_per_kg"]), {})
             at_price[int(row["seed"])] = (float(row["yield_kg"]), float(row[column]))
     if not found:
