@@ -98,7 +98,7 @@ def evaluate(
     from cmkd_ros.evaluation.summary import Names, summarise
 
     extent = QUICK if quick else Extent()
-    plan = _plan(
+    plan = plan_of(
         Extent(seeds or extent.seeds, seasons or extent.seasons, hours or extent.hours, lettuce or extent.lettuce),
         _words(controllers),
         site or ["demo"],
@@ -115,7 +115,7 @@ def evaluate(
     )
     console = Console(stderr=True)
     try:
-        progress = _run(plan, out, jobs, console)
+        progress = run_plan(plan, out, jobs, console)
     except KeyboardInterrupt:
         console.print(f"stopped; what is done lies in {out}, and the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
@@ -167,7 +167,7 @@ class Plan:
         }
 
 
-def _plan(
+def plan_of(
     extent: Extent,
     names: list[str],
     sites: list[str],
@@ -185,6 +185,7 @@ def _plan(
     from cmkd_ros.evaluation import controllers as registry
     from cmkd_ros.evaluation import execute, versions
     from cmkd_ros.evaluation.counterfactual import CAUSES
+    from cmkd_ros.evaluation.information import TOLD
     from cmkd_ros.evaluation.scenario import SEASONS
     from cmkd_ros.evaluation.study import Settings, causes_of, jobs_of
     from cmkd_ros.evaluation.summary import BOUND
@@ -221,8 +222,8 @@ def _plan(
     farms = {path: execute.site_of(settings, path) for path in sites}
     there = [name for name in ORDER if name in registry.FACTORIES]
     there += [name for name in (*registry.FACTORIES, BOUND) if name not in there]
-    seeing = (*registry.FORESEEING, BOUND)
-    chosen = names or [name for name in there if not (quick and name in seeing)]
+    seeing = (*registry.FORESEEING, BOUND) if quick else tuple(TOLD)  # those are for `cmkd information`
+    chosen = names or [name for name in there if name not in seeing]
     if settings.policy_module:
         own = load_policy_module(settings.policy_module, next(iter(farms.values()))).name
         if own in there:
@@ -249,7 +250,7 @@ def _plan(
     return Plan(jobs, settings, named, {path: farm.sha256() for path, farm in farms.items()})
 
 
-def _run(plan: Plan, out: Path, cores: int, console: Any) -> Any:
+def run_plan(plan: Plan, out: Path, cores: int, console: Any) -> Any:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

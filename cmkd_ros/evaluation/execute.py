@@ -18,6 +18,7 @@ from cmkd_ros.evaluation import controllers, episode, tariffs, weeks
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.bound import relax
 from cmkd_ros.evaluation.counterfactual import Checked, Mixed
+from cmkd_ros.evaluation.information import TOLD
 from cmkd_ros.evaluation.scenario import synthetic
 from cmkd_ros.evaluation.study import Group, Job, Row, Settings, site_name
 from cmkd_ros.evaluation.summary import BOUND
@@ -29,7 +30,7 @@ from cmkd_ros.site import Site, load_site
 from cmkd_ros.site.files import build, write_atomically
 
 #: Controllers that think about each farm by itself, and how many farms they take at once: a batch gains them little.
-SIZES = {"mpc": 1, "mpc_service": 1, "mpc_perfect": 1, "best_plan": 4, BOUND: 2}
+SIZES = {"mpc": 1, "mpc_service": 1, "mpc_perfect": 1, **dict.fromkeys(TOLD, 1), "best_plan": 4, BOUND: 2}
 COLUMNS = (  # of a row, besides what it says of its job; None where they do not exist
     *("objective_eur", "cost_eur", "front_cost_eur", "import_kwh", "export_kwh", "peak_kw", "yield_kg", "co2_kg"),
     *("violations", "interventions"),

@@ -56,6 +56,12 @@ def median(values: ArrayLike) -> Estimate:
     return _estimate(float(np.median(data)), drawn, len(data))
 
 
+def mean(values: ArrayLike, strata: Sequence[Any] = ()) -> Estimate:
+    """The mean of (N,) with its bootstrap interval; draws keep the count of every stratum."""
+    data = np.asarray(values, np.float64)
+    return _ratio(data, np.ones(len(data)), strata, np.sum)
+
+
 def ratio_of_sums(part: ArrayLike, whole: ArrayLike, strata: Sequence[Any] = ()) -> Estimate:
     """sum(part) / sum(whole) over worlds (N,), drawn together. Not defined where the whole is not above zero.
 
