@@ -69,8 +69,8 @@ class Plan:
     tries: int = 16  # a generation
     seeds_each: int = 1  # a season and generation
     pool: int = 24  # different seeds a season and world in training
-    finalists: int = 8
-    final_seeds: int = 6  # a season and world
+    finalists: int = 6
+    final_seeds: int = 4  # a season and world
     seasons: tuple[str, ...] = tuple(SEASONS)
     sigma: float = 0.15  # of the ranges, at first
 

@@ -10,6 +10,7 @@ from cmkd_ros.contract.errors import PolicyError
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.physics import battery as wear
 from cmkd_ros.physics import greenhouse
+from cmkd_ros.physics.heatpump import LOWEST_LOAD
 from cmkd_ros.policy import agronomy
 from cmkd_ros.policy.interface import Insight, State
 from cmkd_ros.policy.objective import END_OF_LIFE, Values
@@ -26,12 +27,20 @@ from cmkd_ros.site import Site
 Array = NDArray[np.float64]
 
 SOLVED, LAST_PLAN, SAFE = 0, 1, 2  # how a decision came about
-_ROWS = ("battery_kw", "led_kw", "air", "import_kw", "hvac_kw")  # of a plan, kept for the day on which there is none
-_LED, _AIR = _ROWS.index("led_kw"), _ROWS.index("air")
+_ROWS = (
+    "battery_kw",
+    "led_kw",
+    "air",
+    "import_kw",
+    "hvac_kw",
+    "heating_kw",
+)  # of a plan, kept for the day on which there is none
+_LED, _AIR, _HEATING = (_ROWS.index(name) for name in ("led_kw", "air", "heating_kw"))
 _LEAD = 2  # the step whose temperature is asked for: a room follows in a quarter of an hour
 _DEPTH = 0.5  # of a usual half cycle, 0..1
 _LIT_PPM, _DARK_PPM = 945.0, 700.0
-_SAFE_CELSIUS = 21.0
+# In the light, heating instead of drying costs CO2 that goes out with the damp air.
+_VENTED_EUR = 0.3
 
 
 class Planner:
@@ -117,6 +126,7 @@ class Planner:
         return {
             **self._estimate.reset(batch),
             "led_kw": np.zeros(batch),
+            "heats": np.zeros(batch, np.int64),
             "irrigated_ns": np.zeros(batch, np.int64),
             "fast_since_ns": np.zeros(batch, np.int64),
             "pump": np.zeros(batch),
@@ -203,6 +213,7 @@ class Planner:
             dry_kw=np.minimum(self._drying.kw(outdoor, absorbed), 0.8 * site.hvac.power_kw),
             heating=heating,
             cooling=cooling,
+            heat_eur=_VENTED_EUR * np.minimum(lit + sun / 100.0, 1.0),
             warm_eur=worth.warm_eur,
             lowest=store.min_state_of_charge_percent * per_percent,
             highest=store.max_state_of_charge_percent * per_percent,
@@ -236,6 +247,7 @@ class Planner:
         led_kw = np.where(hour < site.led.min_dark_h, 0.0, led_kw)
         battery = np.where(safe, 0.0, plans[:, 0, 0])
         wanted = np.where(safe, programme.hvac_setpoint_celsius, plans[:, _LEAD, _AIR])
+        wanted, heats = self._heated(window, state, wanted, plans[:, 0, _HEATING])
         setpoint = np.clip(wanted, agronomy.LOWEST_CELSIUS, agronomy.HIGHEST_CELSIUS)
         light = (
             led_kw * self._per_kw
@@ -270,12 +282,29 @@ class Planner:
         after: State = {
             **state,
             "led_kw": led_kw,
+            "heats": heats,
             "irrigated_ns": watering.irrigated_ns,
             "fast_since_ns": watering.fast_since_ns,
             "pump": watering.speed,
             "burner_ns": burner,
         }
         return actions, Insight.unknown(window.batch), after
+
+    def _heated(
+        self, window: Window, state: State, wanted: Array, heating_kw: Array
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Setpoint (B,) that makes the heat pump heat where the plan does, and whether it should do so from now on.
+
+        It starts well below its setpoint only, and runs at its lowest load near it, drying nothing meanwhile; once the
+        meter shows that it dries instead, it is started anew.
+        """
+        lowest_kw = LOWEST_LOAD * self.site.hvac.power_kw
+        air = known(window, "air_temperature_celsius")
+        heats = (heating_kw > 0.3 * lowest_kw) & ~np.isnan(air)
+        dries = known(window, "hvac_power_kw") > 1.35 * lowest_kw
+        goes_on = (np.asarray(state["heats"], np.int64) > 0) & ~dries
+        started = np.where(goes_on, np.minimum(np.maximum(wanted, air - 0.1), air + 0.1), air + 0.9)
+        return np.where(heats, started, wanted), heats.astype(np.int64)
 
     def explain(self, window: Window, actions: Array, state: State) -> list[str]:
         """What was planned, in one sentence a farm; `state` is that after the decision."""

@@ -95,6 +95,7 @@ class Facts:
     dry_kw: Array  # drying without light
     heating: Array  # heat per electricity
     cooling: Array
+    heat_eur: Array  # cost of a kWh of heating beyond its electricity: damp air that has to be blown out
     warm_eur: Array  # (S, 3) worth of a kelvin for an hour, falling, below each of `WARMTH`
     lowest: float  # bounds of the battery's content, kWh
     highest: float
@@ -117,6 +118,7 @@ class Plan:
     export_kw: Array
     led_kw: Array
     hvac_kw: Array
+    heating_kw: Array  # of that
     air: Array
     peak_kw: float
     cost_eur: float
@@ -202,6 +204,7 @@ class Programme:
             of("export"),
             np.minimum(np.maximum(of(*_LED), 0.0), facts.led_kw),
             of(*_HVAC),
+            of("heat"),
             of(*_AIR),
             float(x[-1]),
             float(info.objective_function_value) + self._cold_eur,
@@ -233,7 +236,7 @@ class Programme:
         for j, name in enumerate(_LED):
             put(name, -facts.led_eur[:, j] + _TIE * (when + 0.1 * j), 0.0, facts.led_kw / SEGMENTS)
         for name in _HVAC:
-            put(name, 0.0, 0.0, plant.hvac_kw)
+            put(name, facts.heat_eur if name == "heat" else 0.0, 0.0, plant.hvac_kw)
         put("damp", DAMP_EUR_PER_KWH, 0.0, np.inf)
         out = OUT_OF_BAND_EUR_PER_M2_K_H * plant.area_m2
         put("cold", -out, -np.inf, LOWEST)

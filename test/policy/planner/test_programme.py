@@ -53,6 +53,7 @@ def facts(start_h=9.0, **changes):
         dry_kw=1.75 * full,
         heating=3.3 * full,
         cooling=5.4 * full,
+        heat_eur=0.0 * full,
         warm_eur=np.outer(full, [0.08, 0.04, -0.02]),
         lowest=2.5,
         highest=23.75,
