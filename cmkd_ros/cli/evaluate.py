@@ -17,8 +17,19 @@ import typer
 from cmkd_ros.contract.errors import ConfigurationError
 
 FAILED, INTERRUPTED = 1, 130
-#: Who is judged when nobody is named, in the order of tables. `--quick` leaves out who thinks for minutes.
-ORDER = ("constant", "naive", "rules", "mpc", "mpc_service", "mpc_perfect", "best_plan", "bound")
+#: Who is judged when nobody is named, in the order of tables. `--quick` leaves out who sees the future.
+ORDER = (
+    "constant",
+    "naive",
+    "rules",
+    "rules_sky",
+    "rules_pump",
+    "mpc",
+    "mpc_service",
+    "mpc_perfect",
+    "best_plan",
+    "bound",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +41,7 @@ def register(app: typer.Typer) -> None:
 class Extent:
     """How much is run."""
 
-    seeds: str = "0:8"
+    seeds: str = "0:5"
     seasons: str = "winter,spring,summer,autumn"
     hours: float = 72.0
     lettuce: str = "1,0.5,2"
@@ -41,7 +52,7 @@ QUICK = Extent("0:2", "winter,summer", 48.0)
 
 def evaluate(
     controllers: Annotated[str, typer.Option(help="Names with commas between; default: all there are.")] = "",
-    seeds: Annotated[str, typer.Option(help="FIRST:END, END not among them. Default 0:8.")] = "",
+    seeds: Annotated[str, typer.Option(help="FIRST:END, END not among them. Default 0:5.")] = "",
     site: Annotated[
         list[str] | None, typer.Option(help="Site file or the name of a shipped one; may be repeated. Default: demo.")
     ] = None,
@@ -51,6 +62,10 @@ def evaluate(
     lettuce: Annotated[
         str, typer.Option(help="EUR/kg with commas between; the first is that of tables. Default 1,0.5,2.")
     ] = "",
+    fronts: Annotated[
+        bool,
+        typer.Option("--fronts", help="Who sees the future runs at every lettuce price too, and not at one alone."),
+    ] = False,
     option: Annotated[
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE: site.SECTION.FIELD, or what something is worth; may be repeated."),
@@ -70,6 +85,9 @@ def evaluate(
         Path("study")
     ),
     jobs: Annotated[int, typer.Option(help="Processes; 0: one a core.", min=0)] = 0,
+    reuse: Annotated[
+        bool, typer.Option("--reuse", help="Also take rows that are there but were made by other code of this world.")
+    ] = False,
     report: Annotated[bool, typer.Option(help="Write report.html (needs matplotlib).")] = True,
 ) -> None:
     """Judge controllers in the same worlds, behind the same safety envelope, by the same objective."""
@@ -79,7 +97,7 @@ def evaluate(
     from cmkd_ros.evaluation.summary import Names, summarise
 
     extent = QUICK if quick else Extent()
-    plan = _plan(
+    plan = plan_of(
         Extent(seeds or extent.seeds, seasons or extent.seasons, hours or extent.hours, lettuce or extent.lettuce),
         _words(controllers),
         site or ["demo"],
@@ -89,11 +107,13 @@ def evaluate(
         {"weather": weather, "prices": prices, "policy_module": policy_module},
         causes,
         quick,
+        fronts,
+        reuse,
         out,
     )
     console = Console(stderr=True)
     try:
-        progress = _run(plan, out, jobs, console)
+        progress = run_plan(plan, out, jobs, console)
     except KeyboardInterrupt:
         console.print(f"stopped; what is done lies in {out}, and the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
@@ -145,7 +165,7 @@ class Plan:
         }
 
 
-def _plan(
+def plan_of(
     extent: Extent,
     names: list[str],
     sites: list[str],
@@ -155,13 +175,17 @@ def _plan(
     files: dict[str, str],
     causes: str,
     quick: bool,
+    fronts: bool,
+    reuse: bool,
     out: Path,
 ) -> Plan:
     from cmkd_ros.evaluation import controllers as registry
     from cmkd_ros.evaluation import execute, versions
     from cmkd_ros.evaluation.counterfactual import CAUSES
+    from cmkd_ros.evaluation.information import TOLD
     from cmkd_ros.evaluation.scenario import SEASONS
     from cmkd_ros.evaluation.study import Settings, causes_of, jobs_of
+    from cmkd_ros.evaluation.summary import BOUND
     from cmkd_ros.evaluation.tariffs import MECHANISMS
     from cmkd_ros.policy.modules import load_policy_module
 
@@ -184,6 +208,7 @@ def _plan(
         prices=files["prices"],
         world=versions.WORLD,
         code=versions.fingerprint(),
+        reuse=reuse,
         traces=str((out / "traces").resolve()),
         traced_seed=first,
         base_price=lettuce[0],
@@ -191,8 +216,9 @@ def _plan(
     execute.check_options(settings)
     farms = {path: execute.site_of(settings, path) for path in sites}
     there = [name for name in ORDER if name in registry.FACTORIES]
-    there += [name for name in registry.FACTORIES if name not in there]
-    chosen = names or [name for name in there if not (quick and name in execute.SLOW)]
+    there += [name for name in (*registry.FACTORIES, BOUND) if name not in there]
+    seeing = (*registry.FORESEEING, BOUND) if quick else tuple(TOLD)  # those are for `cmkd information`
+    chosen = names or [name for name in there if name not in seeing]
     if settings.policy_module:
         own = load_policy_module(settings.policy_module, next(iter(farms.values()))).name
         if own in there:
@@ -204,7 +230,8 @@ def _plan(
         raise ConfigurationError("--controllers", [f"{name!r}: there is {', '.join(there)}" for name in unknown])
     jobs = []
     for name in chosen:
-        prices = lettuce[:1] if name in execute.PRICE_BLIND or (quick and name in execute.SINGLE) else lettuce
+        one = name in execute.PRICE_BLIND or (name in execute.SIZES and quick) or (name in seeing and not fronts)
+        prices = lettuce[:1] if one else lettuce
         for tariff in billed or [""]:
             jobs += jobs_of([name], sites, wanted, range(first, end), prices, split, extent.hours, tariff)
     split_by = causes or ("rules:naive" if {"rules", "naive"} <= set(chosen) else "none")
@@ -218,7 +245,7 @@ def _plan(
     return Plan(jobs, settings, named, {path: farm.sha256() for path, farm in farms.items()})
 
 
-def _run(plan: Plan, out: Path, cores: int, console: Any) -> Any:
+def run_plan(plan: Plan, out: Path, cores: int, console: Any) -> Any:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -247,9 +274,11 @@ def _run(plan: Plan, out: Path, cores: int, console: Any) -> Any:
             out,
             execute.execute,
             site_sha256=plan.site_sha256,
-            single=execute.SINGLE,
+            sizes=execute.SIZES,
             cores=cores or os.cpu_count() or 1,
         ):
+            if not name and stand.stale:
+                console.print(f"{stand.stale} rows in {out} were made by other code and run again; --reuse takes them")
             failed = f"  {len(stand.failures)} failed" if stand.failures else ""
             found = f"  {stand.found} found in {out}" if stand.found else ""
             bar.update(task, completed=stand.done, total=stand.total, description=f"{name}{found}{failed}")

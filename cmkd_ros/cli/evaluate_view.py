@@ -15,7 +15,7 @@ from cmkd_ros.evaluation.sentences import changed
 from cmkd_ros.evaluation.statistics import Estimate
 from cmkd_ros.evaluation.summary import ALL, Line, Summary
 
-_RIGHT = ("objective", "import", "vs N", "vs T", "cost", "peak", "yield", "CO2", "regret closed")
+_RIGHT = ("objective", "import", "vs N", "vs T", "cost", "peak", "yield", "regret closed")
 
 
 def summary_view(summary: Summary) -> Group:
@@ -81,7 +81,6 @@ def _table(title: str, lines: Sequence[Line]) -> Table:
             _number(found["cost_eur"], 1),
             _number(found["peak_kw"], 1),
             _number(found["yield_kg"], 1),
-            _number(found["co2_kg"], 0),
             percent(line.regret["sums"]),
         )
     return table

@@ -9,6 +9,7 @@ from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.evaluation import best_plan
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.foresight import PLANNERS
+from cmkd_ros.evaluation.information import TOLD
 from cmkd_ros.evaluation.knowing import INFORMED
 from cmkd_ros.policy.constant import Constant, actions_for
 from cmkd_ros.policy.interface import Policy
@@ -18,7 +19,7 @@ from cmkd_ros.policy.rules import Rules, settings_for
 Factory = Callable[[Batch, float], Policy]
 
 #: These are handed the truth of the batch, and their names say so in every table. Nobody else sees more than windows.
-FORESEEING = ("mpc_service", "mpc_perfect", "rules_sky", "rules_pump", "best_plan", "bound")
+FORESEEING = ("mpc_service", "mpc_perfect", *TOLD, "rules_sky", "rules_pump", "best_plan", "bound")
 
 
 def make(name: str, batch: Batch, period_s: float) -> Policy:
@@ -29,8 +30,8 @@ def make(name: str, batch: Batch, period_s: float) -> Policy:
 
 
 def _rules(batch: Batch, period_s: float) -> Policy:
-    settings, lettuce = settings_for(batch.site), batch.values.lettuce_eur_per_kg
-    return Rules(batch.site, settings, period_s=period_s, lettuce_eur_per_kg=lettuce)
+    lettuce = batch.values.lettuce_eur_per_kg
+    return Rules(batch.site, settings_for(batch.site, lettuce), period_s=period_s, lettuce_eur_per_kg=lettuce)
 
 
 def _naive(batch: Batch, period_s: float) -> Policy:
@@ -54,5 +55,6 @@ FACTORIES: dict[str, Factory] = {
     "rules": _rules,
     **INFORMED,
     **PLANNERS,
+    **TOLD,
     "best_plan": _best_plan,
 }

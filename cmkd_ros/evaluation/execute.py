@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,20 +16,27 @@ import numpy as np
 from cmkd_ros.contract.errors import ConfigurationError, EvaluationError
 from cmkd_ros.evaluation import controllers, episode, tariffs, weeks
 from cmkd_ros.evaluation.batch import Batch
+from cmkd_ros.evaluation.bound import relax
 from cmkd_ros.evaluation.counterfactual import Checked, Mixed
+from cmkd_ros.evaluation.information import TOLD
 from cmkd_ros.evaluation.scenario import synthetic
 from cmkd_ros.evaluation.study import Group, Job, Row, Settings, site_name
+from cmkd_ros.evaluation.summary import BOUND
 from cmkd_ros.evaluation.workers import Failure
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.modules import load_policy_module
-from cmkd_ros.policy.objective import Values, cost_eur, terms
+from cmkd_ros.policy.objective import Values, cost_eur, stored_parts, terms
 from cmkd_ros.site import Site, load_site
 from cmkd_ros.site.files import build, write_atomically
 
-#: Controllers that think about each farm on its own: nothing is gained by a batch, and one core waits less alone.
-SINGLE = ("mpc", "mpc_service", "mpc_perfect", "best_plan", "bound")
+#: Controllers that think about each farm by itself, and how many farms they take at once: a batch gains them little.
+SIZES = {"mpc": 1, "mpc_service": 1, "mpc_perfect": 1, **dict.fromkeys(TOLD, 1), "best_plan": 4, BOUND: 2}
+COLUMNS = (  # of a row, besides what it says of its job; None where they do not exist
+    *("objective_eur", "cost_eur", "front_cost_eur", "import_kwh", "export_kwh", "peak_kw", "yield_kg", "co2_kg"),
+    *("violations", "interventions"),
+)
+_BOUND_LIMIT_S = 120.0  # of computing, a farm
 PRICE_BLIND = ("constant", "naive")  # do the same whatever lettuce is worth: one point, no front
-SLOW = ("mpc_service", "mpc_perfect", "best_plan", "bound")  # minutes: not among the default ones of --quick
 
 
 def execute(settings: Settings, group: Group) -> tuple[list[Row], list[Failure]]:
@@ -91,19 +99,22 @@ def _rows(settings: Settings, group: Group) -> list[Row]:
     worlds = tuple((job.season, job.seed) for job in group.jobs)
     batch = _batch(settings, first, worlds)
     batch = batch.valued(**dataclasses.asdict(values_of(settings, first.lettuce_eur_per_kg)))
+    if first.controller == BOUND:
+        return _bounds(settings, group, batch)
+    began = time.perf_counter()
     policy = policy_of(settings, first.controller, batch)
     if first.base:
         policy = Mixed(policy_of(settings, first.base, batch), policy, [job.actuators for job in group.jobs])
     result = episode.run(batch, policy, period_s=settings.period_s)
+    seconds = (time.perf_counter() - began) / len(batch)  # a plan is made before the episode
     # What the farm holds at the end is worth more where lettuce is; on a front that may not move a point.
     front = cost_eur(terms(result.account, batch.site, values_of(settings, settings.base_price)))
+    held = stored_parts(result.account, batch.site, batch.values)
     rows = []
     for farm, (job, key, made) in enumerate(zip(group.jobs, group.keys, result.rows())):
-        row = {**made, **dataclasses.asdict(job), "site": shown_site(job), "world_seed": int(batch.seeds[farm])}
-        row |= {"actuators": list(job.actuators), "key": key, "world": settings.world, "code": settings.code}
+        row = {**made, **_told(settings, batch, farm, job, key), "seconds": seconds}
         row["front_cost_eur"] = float(front[farm])
-        row["note"] = batch.scenarios[farm].note
-        row["start"] = batch.site.local_time(int(batch.start_ns[farm])).isoformat()
+        row |= {f"stored_{part}_eur": -float(value[farm]) for part, value in held.items()}
         wrong = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
         if wrong:
             raise EvaluationError(f"{job.controller}, {job.season}, seed {job.seed}: {', '.join(wrong)} not finite")
@@ -111,6 +122,34 @@ def _rows(settings: Settings, group: Group) -> list[Row]:
         if _traced(settings, job):
             _keep(Path(settings.traces) / f"{key}.npz", result, farm)
     return rows
+
+
+def _bounds(settings: Settings, group: Group, batch: Batch) -> list[Row]:
+    """Rows of the bound: it has an objective and nothing else."""
+    rows = []
+    for farm, (job, key) in enumerate(zip(group.jobs, group.keys)):
+        began = time.perf_counter()
+        value = relax(batch, episode.warmed(batch).state, farm).programme.solve(_BOUND_LIMIT_S).value
+        if not np.isfinite(value):
+            raise EvaluationError(f"{job.season}, seed {job.seed}: no bound within {_BOUND_LIMIT_S:g} s")
+        row = {**dict.fromkeys(COLUMNS), **_told(settings, batch, farm, job, key), "objective_eur": float(value)}
+        rows.append({**row, "seconds": time.perf_counter() - began})
+    return rows
+
+
+def _told(settings: Settings, batch: Batch, farm: int, job: Job, key: str) -> Row:
+    """What a row says of its job and world."""
+    return {
+        **dataclasses.asdict(job),
+        "actuators": list(job.actuators),
+        "site": shown_site(job),
+        "world_seed": int(batch.seeds[farm]),
+        "start": batch.site.local_time(int(batch.start_ns[farm])).isoformat(),
+        "note": batch.scenarios[farm].note,
+        "key": key,
+        "world": settings.world,
+        "code": settings.code,
+    }
 
 
 def _traced(settings: Settings, job: Job) -> bool:

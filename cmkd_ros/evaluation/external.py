@@ -17,12 +17,15 @@ from cmkd_ros.contract.telemetry import CHANNEL_NAMES, HOURS_AHEAD
 from cmkd_ros.evaluation.home import (
     PV_KW,
     Bill,
+    CityLearnRules,
     CityLearnStore,
+    Greedy,
     Home,
     HomeController,
+    Idle,
+    Planned,
     Store,
     best_schedule,
-    bill,
     read_home,
     run,
     worth_left,
@@ -39,39 +42,6 @@ Array = NDArray[np.float64]
 
 HORIZON_H = 36
 BEST = "plain battery, all known"
-
-
-class Idle:
-    """No control."""
-
-    steps_per_hour = 1
-
-    def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
-        return np.zeros_like(stored)
-
-
-class Greedy:
-    """Self-consumption: keep what is left over, give what is lacking."""
-
-    steps_per_hour = 1
-
-    def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
-        return -home.net_kw[:, hour]
-
-
-class CityLearnRules:
-    """CityLearn's `BasicBatteryRBC`: 11 % of capacity in from hour 6 to 14, 6.7 % out in every other hour; there an
-    action comes into force in the hour after the one that the agent sees."""
-
-    steps_per_hour = 1
-
-    def __init__(self, store: Store):
-        self._capacity = store.capacity_kwh
-
-    def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
-        clock = home.hour[:, hour - 1] if hour else np.zeros(len(stored), np.int64)
-        share = np.where((clock >= 6) & (clock <= 14), 0.11, -0.067)
-        return np.where(clock > 0, share, 0.0) * self._capacity
 
 
 class Receding:
@@ -313,8 +283,8 @@ def compare(home: Home, store: Store | None = None) -> list[Row]:
         rows.append(Row(name, run(home, store, controller), time.perf_counter() - begin))
     begin = time.perf_counter()
     power, _ = best_schedule(home, store, worth=worth_left(home, store))
-    moved = np.where(power > 0.0, power * store.one_way, power / store.one_way).sum(axis=1)
-    rows.append(Row(BEST, bill(home, store, power[:, :, None], moved), time.perf_counter() - begin))
+    plain = Store(store.capacity_kwh, store.power_kw, store.round_trip)
+    rows.append(Row(BEST, run(home, plain, Planned(power)), time.perf_counter() - begin))
     return rows
 
 

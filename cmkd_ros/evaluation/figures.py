@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from cmkd_ros.evaluation import drawing
 from cmkd_ros.evaluation.drawing import COLOURS, FAINT, INK, QUIET
 from cmkd_ros.evaluation.statistics import Row
-from cmkd_ros.evaluation.summary import ALL, Causes, Summary
-from cmkd_ros.policy.objective import TERMS
+from cmkd_ros.evaluation.summary import BOUND, Causes, Summary
 
 Array = NDArray[np.float64]
 
@@ -22,6 +21,8 @@ _CONTROLLERS = {
     "constant": "#c08457",
     "naive": COLOURS["naive"],
     "rules": COLOURS["rules"],
+    "rules_sky": "#91a7ff",
+    "rules_pump": "#4dabf7",
     "mpc": COLOURS["planner"],
     "mpc_service": "#f08c00",
     "mpc_perfect": "#d9480f",
@@ -37,10 +38,14 @@ _TERMS = {
     "battery_wear": ("battery wear", COLOURS["battery"]),
     "pump_wear": ("pump wear", COLOURS["pump"]),
     "violations": ("violations", COLOURS["limit"]),
-    "stored": ("stored value", "#adb5bd"),
+    "stored_charge": ("charge", "#38d9a9"),
+    "stored_reserves": ("crop reserves", "#a9e34b"),
+    "stored_water": ("water", "#74c0fc"),
+    "stored_warmth": ("warmth", "#ffa8a8"),
     "export": ("export", COLOURS["sun"]),
     "lettuce": ("lettuce", COLOURS["growth"]),
 }
+_WORTH_A_NAME_EUR = 0.3
 _CAUSES = {
     "battery": COLOURS["battery"],
     "LED": COLOURS["led"],
@@ -120,6 +125,7 @@ def costs(
     axes = np.asarray(axes).reshape(-1, 2)
     figure.subplots_adjust(wspace=0.2)
     mine = [row for row in rows if row["site"] == site and row["lettuce_eur_per_kg"] == price and not row.get("base")]
+    mine = [row for row in mine if row.get("energy_eur") is not None]  # the bound has no terms
     for (whole, change), season in zip(axes, seasons):
         found = {
             name: {row["seed"]: row for row in mine if row["controller"] == name and row["season"] == season}
@@ -130,13 +136,14 @@ def costs(
         if not shared:
             continue
         means = {
-            name: {term: float(np.mean([found[name][seed][f"{term}_eur"] for seed in shared])) for term in TERMS}
+            name: {term: float(np.mean([found[name][seed][f"{term}_eur"] for seed in shared])) for term in _TERMS}
             for name in shown
         }
+        named = {term for term in _TERMS if max(abs(of[term]) for of in means.values()) >= _WORTH_A_NAME_EUR}
         for place, name in enumerate(shown):
-            _stack(whole, place, means[name], ".0f")
+            _stack(whole, place, means[name], ".0f", named)
             if naive in means and name != naive:
-                _stack(change, place, {term: means[name][term] - means[naive][term] for term in TERMS}, "+.1f")
+                _stack(change, place, {term: means[name][term] - means[naive][term] for term in _TERMS}, "+.1f", named)
         for axis in (whole, change):
             axis.axvline(0.0, color=INK, linewidth=0.8)
             axis.set_yticks(range(len(shown)), shown, color=INK)
@@ -157,7 +164,7 @@ def costs(
 def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[str]) -> Figure | None:
     """(T - X) / (T - O) by season with its interval; `None` where O or T is missing."""
     names = summary.names
-    shown = [name for name in order if name not in (names.tuned, names.best)]
+    shown = [name for name in order if name not in (names.tuned, names.best, BOUND)]
     found = {
         (line.season, line.controller): line.regret["sums"]
         for line in summary.lines
@@ -169,7 +176,7 @@ def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
     figure, axes = drawing.sheet(
         f"How much of the room above tuned rules is used: {site}",
         f"Regret closed, (T - X) / (T - O): 0 is {names.tuned}, 1 is {names.best}, which sees the future. Bars: 95 % "
-        "intervals, worlds drawn in pairs.",
+        "intervals.",
         (0.7 + 0.24 * (len(shown) + 1) * len(seasons),),
     )
     axis = axes[0]
@@ -211,7 +218,7 @@ def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
             )
     axis.set_xlim(low, max([1.12, *values]) + 0.03)
     axis.set_ylim(len(seasons) - 0.5, -0.7)
-    axis.set_yticks(range(len(seasons)), [f"{name} seasons" if name == ALL else name for name in seasons], color=INK)
+    axis.set_yticks(range(len(seasons)), seasons, color=INK)
     axis.grid(axis="y", visible=False)
     for row in range(1, len(seasons)):
         axis.axhline(row - 0.5, color=FAINT, linewidth=0.8)
@@ -223,9 +230,8 @@ def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
 def causes(found: Sequence[Causes]) -> Figure:
     """The share of a gain that each cause is owed, with its interval."""
     figure, axes = drawing.sheet(
-        "What the gain is owed to",
-        "Each cause switched alone, on and off, in the same worlds; the mean of both. 'together' is what no cause has "
-        "alone or with one other.",
+        "Each cause's share of the gain",
+        "Each cause alone switched on, and off. 'together': what takes three or more of them at once.",
         [0.45 + 0.33 * len(cause.shares) for cause in found],
     )
     for axis, cause in zip(np.ravel(axes), found):
@@ -255,13 +261,19 @@ def causes(found: Sequence[Causes]) -> Figure:
     return figure
 
 
-def _stack(axis: Any, place: int, means: Mapping[str, float], form: str) -> None:
+def _stack(axis: Any, place: int, means: Mapping[str, float], form: str, named: Collection[str]) -> None:
+    """One bar; the terms in `named` are told in the key, once."""
     right = left = 0.0
     for name, (label, shade) in _TERMS.items():
         value = means[name]
         start = right if value >= 0 else left
         axis.barh(
-            *(place, value), left=start, height=0.62, color=shade, label=label if place == 0 else f"_{label}", zorder=2
+            *(place, value),
+            left=start,
+            height=0.62,
+            color=shade,
+            label=label if place == 0 and name in named else "_",
+            zorder=2,
         )
         if value >= 0:
             right += value
@@ -301,7 +313,7 @@ def _shared_key(figure: Figure, axis: Any, below: bool = False) -> None:
         frameon=False,
         fontsize=9,
         labelcolor=INK,
-        handlelength=1.1,
-        columnspacing=1.1,
+        handlelength=1.0,
+        columnspacing=0.8,
         handletextpad=0.45,
     )

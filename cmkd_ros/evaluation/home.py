@@ -174,6 +174,51 @@ def bill(home: Home, store: Store, battery_kw: Array, stored: Array) -> Bill:
     )
 
 
+class Idle:
+    """No control."""
+
+    steps_per_hour = 1
+
+    def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
+        return np.zeros_like(stored)
+
+
+class Greedy:
+    """Self-consumption: keep what is left over, give what is lacking."""
+
+    steps_per_hour = 1
+
+    def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
+        return -home.net_kw[:, hour]
+
+
+class Planned:
+    """Power (B, N) that was planned before."""
+
+    steps_per_hour = 1
+
+    def __init__(self, power: Array):
+        self._power = power
+
+    def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
+        return self._power[:, hour]
+
+
+class CityLearnRules:
+    """CityLearn's `BasicBatteryRBC`: 11 % of capacity in from hour 6 to 14, 6.7 % out in every other hour; there an
+    action comes into force in the hour after the one that the agent sees."""
+
+    steps_per_hour = 1
+
+    def __init__(self, store: Store):
+        self._capacity = store.capacity_kwh
+
+    def __call__(self, home: Home, hour: int, part: int, stored: Array) -> Array:
+        clock = home.hour[:, hour - 1] if hour else np.zeros(len(stored), np.int64)
+        share = np.where((clock >= 6) & (clock <= 14), 0.11, -0.067)
+        return np.where(clock > 0, share, 0.0) * self._capacity
+
+
 def best_schedule(
     home: Home, store: Store, stored: Array | float = 0.0, worth: Array | float = 0.0
 ) -> tuple[Array, Array]:

@@ -55,7 +55,7 @@ class Journal:
         for number, line in enumerate(self._file, 1):
             try:
                 row = json.loads(line)
-                self.rows[row["key"]] = row
+                self.rows[row["key"]] = row  # the last of a key counts
             except (ValueError, KeyError, TypeError):
                 if line.endswith(b"\n"):
                     raise ConfigurationError(

@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cmkd_ros.evaluation import figures
+from cmkd_ros.evaluation.controllers import FORESEEING
 from cmkd_ros.evaluation.sentences import changed, headline, percent, regret_sentence
 from cmkd_ros.evaluation.statistics import Estimate, Row
 from cmkd_ros.evaluation.summary import ALL, Line, Summary
@@ -124,8 +125,8 @@ def _of_site(
         _figure(
             figures.costs(rows, summary.price, site, seasons, order, summary.names.naive),
             "Mean EUR an episode by term: costs to the right, earnings to the left. The dot is their sum, by which all "
-            "are judged: left is better. Stored value is what the farm held at the beginning and no longer holds at "
-            "the end: charge, reserves of the crop, water, warmth. Nobody wins by leaving an empty battery.",
+            "are judged: left is better. Charge, crop reserves, water and warmth are what the farm holds less at the "
+            "end than at the beginning (to the left: more), so that nobody wins by leaving an empty battery.",
         )
     )
     for season in seasons:
@@ -133,7 +134,7 @@ def _of_site(
         if shown:
             zone = ZoneInfo(farm.location.timezone)
             drawn = traces(shown, site, zone, order, farm.battery.capacity_kwh)
-            parts.append(_figure(drawn, "Below the last line, the other controllers' curves in grey."))
+            parts.append(_figure(drawn, "In the last row the other controllers' curves stand in grey."))
     return parts
 
 
@@ -150,7 +151,7 @@ def _kept(
             there[row["controller"]] = (row, path)
     names = summary.names
     rest = [name for name in order if name in there and name not in (names.naive, names.tuned)]
-    rest.sort(key=lambda name: there[name][0]["objective_eur"])
+    rest.sort(key=lambda name: (name in FORESEEING, there[name][0]["objective_eur"]))
     wanted = [name for name in (names.naive, names.tuned, *rest) if name in there][:_SHOWN_TRACES]
     found = []
     for name in wanted:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from cmkd_ros.evaluation.controllers import FORESEEING
 from cmkd_ros.evaluation.statistics import Estimate
-from cmkd_ros.evaluation.summary import ALL, Line, Summary
+from cmkd_ros.evaluation.summary import ALL, BOUND, Line, Summary
 
 
 def percent(value: float) -> str:
@@ -58,9 +59,16 @@ def regret_sentence(summary: Summary, site: str) -> list[str]:
             for column, label in (("import_kwh", "import"), ("cost_eur", "cost"), ("yield_kg", "yield"))
         ]
         said.append(f"What foresight ({names.best}) leaves above tuned rules: {', '.join(parts)}.")
+    limit = lines.get(BOUND)
+    if limit is not None and limit.regret["sums"].value is not None:
+        most = percent(limit.regret["sums"].value)
+        said.append(
+            f"Nobody can close more than {most} of that room, which is proven ({BOUND}) and generous: the truth lies "
+            "between the two."
+        )
     for line in lines.values():
         found = line.regret["sums"]
-        if line.controller in (names.naive, names.tuned, names.best) or found.value is None:
+        if line.controller in (names.naive, names.tuned, names.best, BOUND) or found.value is None:
             continue
         ends = [found.low, found.high] if found.value >= 0 else [found.high, found.low]
         sign = 1.0 if found.value >= 0 else -1.0
@@ -80,4 +88,4 @@ def _overall(summary: Summary, site: str) -> list[Line]:
 
 
 def _sees(line: Line) -> bool:
-    return line.controller in ("best_plan", "bound", "mpc_perfect", "mpc_service")
+    return line.controller in FORESEEING

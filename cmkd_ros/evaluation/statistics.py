@@ -56,6 +56,12 @@ def median(values: ArrayLike) -> Estimate:
     return _estimate(float(np.median(data)), drawn, len(data))
 
 
+def mean(values: ArrayLike, strata: Sequence[Any] = ()) -> Estimate:
+    """The mean of (N,) with its bootstrap interval; draws keep the count of every stratum."""
+    data = np.asarray(values, np.float64)
+    return _ratio(data, np.ones(len(data)), strata, np.sum)
+
+
 def ratio_of_sums(part: ArrayLike, whole: ArrayLike, strata: Sequence[Any] = ()) -> Estimate:
     """sum(part) / sum(whole) over worlds (N,), drawn together. Not defined where the whole is not above zero.
 
@@ -79,7 +85,7 @@ def paired(rows: Iterable[Row], column: str, *controllers: str) -> tuple[list[Wo
     for row in rows:
         world = (row["site"], row["season"], int(row["seed"]))
         of = found.get(row["controller"])
-        if of is None:
+        if of is None or row[column] is None:
             continue
         if world in of:
             raise ValueError(f"two rows of {row['controller']} in {world}: compare one kind of row at a time")
@@ -150,7 +156,7 @@ def front(rows: Iterable[Row], controller: str, column: str) -> Front | None:
     """
     found: dict[float, dict[int, tuple[float, float]]] = {}
     for row in rows:
-        if row["controller"] == controller:
+        if row["controller"] == controller and row[column] is not None:
             at_price = found.setdefault(float(row["lettuce_eur_per_kg"]), {})
             at_price[int(row["seed"])] = (float(row["yield_kg"]), float(row[column]))
     if not found:

@@ -58,7 +58,8 @@ class Settings:
     weather: str = ""  # file, or the folder of the public measured year
     prices: str = ""  # file
     world: str = ""  # version of the world
-    code: str = ""  # fingerprint of what makes the figures; told in rows, no part of the key
+    code: str = ""  # fingerprint of what makes the figures
+    reuse: bool = False  # take rows of the same world version that other code made
     traces: str = ""  # folder for traces; empty: none are kept
     traced_seed: int = -1
 
@@ -135,20 +136,22 @@ def causes_of(jobs: Iterable[Job], controller: str, base: str, causes: Mapping[s
     return made
 
 
-def grouped(jobs: Sequence[Job], keys: Sequence[str], single: Iterable[str], size: int = BATCH) -> list[Group]:
-    """Jobs as batches of like ones; those of `single` controllers one by one, and first, since they take longest."""
-    alone = set(single)
+def grouped(jobs: Sequence[Job], keys: Sequence[str], sizes: Mapping[str, int], size: int = BATCH) -> list[Group]:
+    """Jobs as batches of like ones, `size` at most; controllers in `sizes` have their own, and come first.
+
+    Those are the slow ones, which think about each farm by itself: they would keep others waiting at the end.
+    """
     batches: dict[Job, list[tuple[Job, str]]] = {}
-    slow, fast = [], []
     for job, key in dict(zip(jobs, keys)).items():
-        if job.controller in alone or job.base in alone:
-            slow.append(Group((job,), (key,)))
-        else:
-            batches.setdefault(replace(job, season="", seed=0, actuators=()), []).append((job, key))
-    for like in batches.values():
-        for start in range(0, len(like), size):
-            part = like[start : start + size]
-            fast.append(Group(tuple(job for job, _ in part), tuple(key for _, key in part)))
+        batches.setdefault(replace(job, season="", seed=0, actuators=()), []).append((job, key))
+    slow: list[Group] = []
+    fast: list[Group] = []
+    for like, members in batches.items():
+        most = min(sizes.get(like.controller, size), sizes.get(like.base, size))
+        for start in range(0, len(members), most):
+            part = members[start : start + most]
+            made = Group(tuple(job for job, _ in part), tuple(key for _, key in part))
+            (slow if most < size else fast).append(made)
     return slow + fast
 
 
@@ -158,6 +161,7 @@ class Progress:
 
     total: int
     found: int
+    stale: int  # rows of the same world that other code made, and that do not count
     done: int = 0
     failures: list[Failure] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -170,7 +174,7 @@ def run(
     execute: Execute,
     *,
     site_sha256: Mapping[str, str],
-    single: Iterable[str] = (),
+    sizes: Mapping[str, int] | None = None,
     cores: int = 1,
     batch: int = BATCH,
 ) -> Iterator[tuple[Progress, str]]:
@@ -185,12 +189,13 @@ def run(
         raise ConfigurationError("study", ["there is nothing to run: no controller, site, season or seed"])
     keys = [settings.key(job, site_sha256[job.site]) for job in jobs]
     with Journal(out / "rows.jsonl") as journal:
-        groups = grouped(jobs, keys, single, batch)
         # A group is run whole, so that its rows are those of a study that was never stopped.
-        missing = [group for group in groups if not all(key in journal.rows for key in group.keys)]
-        lacking = sum(len(group.jobs) for group in missing)
-        progress = Progress(len(jobs), len(jobs) - lacking, len(jobs) - lacking)
-        progress.rows = [journal.rows[key] for key in keys if key in journal.rows]
+        taken = {key: row for key, row in journal.rows.items() if settings.reuse or row["code"] == settings.code}
+        missing = [group for group in grouped(jobs, keys, sizes or {}, batch) if not set(group.keys) <= taken.keys()]
+        found = len(jobs) - sum(len(group.jobs) for group in missing)
+        stale = len((journal.rows.keys() - taken.keys()) & set(keys))
+        progress = Progress(len(jobs), found, stale, found)
+        progress.rows = [taken[key] for key in keys if key in taken]
         yield progress, ""
         for index, outcome in perform(missing, partial(execute, settings), cores):
             group = missing[index]
@@ -199,9 +204,10 @@ def run(
             else:
                 rows, failures = outcome
                 journal.append(rows)
+                taken |= {row["key"]: row for row in rows}
                 progress.failures += failures
             progress.done += len(group.jobs)
-            progress.rows = [journal.rows[key] for key in keys if key in journal.rows]
+            progress.rows = [taken[key] for key in keys if key in taken]
             yield progress, group.name
 
 

@@ -30,6 +30,7 @@ CHANGES = ("import_kwh", "cost_eur", "peak_kw", "yield_kg", "co2_kg")
 #: What is set against the yield; cost at one price of lettuce for all points, since it holds the value of the end.
 FRONTS = ("front_cost_eur", "import_kwh")
 ALL = "all"
+BOUND = "bound"  # no controller: a value below which none can get
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def _line(
         season,
         controller,
         len(own),
-        {column: statistics.median([row[column] for row in own]) for column in COLUMNS},
+        {column: statistics.median([row[column] for row in own if row[column] is not None]) for column in COLUMNS},
         against,
         statistics.regret_closed(rows, controller, names.tuned, names.best),
         statistics.share_of_room(rows, controller, names.naive, names.best),

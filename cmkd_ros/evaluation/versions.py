@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import cmkd_ros
+from cmkd_ros.site.files import share
 
 #: Of the world and of what is judged in it. Figures of different versions are never compared; docs/yardstick.md says
 #: what each changed.
@@ -16,17 +17,20 @@ WORLD = "1"
 
 # What makes a figure. Drawing, statistics and the study's own order are no part of it.
 _ROOMS = ("contract", "site", "physics", "safety", "fusion", "policy", "simulation", "evaluation")
-_APART = {"drawing", "figures", "report", "statistics", "study", "journal", "workers", "summary", "versions"}
+_APART = {
+    *("drawing", "figures", "traces", "report", "sentences", "summary", "statistics", "study", "journal", "workers"),
+    *("versions", "preview", "film", "day", "external", "home"),
+}
 _PACKAGES = ("numpy", "scipy", "highspy", "onnxruntime", "matplotlib")
 
 
 def fingerprint() -> str:
-    """Of the code that makes figures: rows of one version with different ones were made by different code."""
+    """Of the code and settings that make figures; a row with another one may be of other behaviour."""
     root = Path(cmkd_ros.__file__).parent
     files = [path for room in _ROOMS for path in sorted((root / room).rglob("*.py")) if path.stem not in _APART]
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    for path in [*files, *sorted(share("config").rglob("*.yaml"))]:  # what was tuned counts as code
+        digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 

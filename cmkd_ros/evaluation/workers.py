@@ -102,6 +102,7 @@ def perform(tasks: Sequence[Any], function: Callable[[Any], Any], cores: int) ->
 
 def _work(pipe: connection.Connection, function: Callable[[Any], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
+    os.dup2(2, 1)  # what a controller or a solver prints may not get into the study's JSON
     while True:
         try:
             task = pipe.recv()

@@ -135,15 +135,22 @@ def terms(account: Account, site: Site, values: Values) -> dict[str, Array]:
 
 
 def stored_eur(account: Account, site: Site, values: Values) -> Array:
-    """EUR that the farm holds less than at the beginning (negative: more), (B,).
+    """EUR that the farm holds less than at the beginning (negative: more), (B,)."""
+    return -np.asarray(sum(stored_parts(account, site, values).values()))
+
+
+def stored_parts(account: Account, site: Site, values: Values) -> dict[str, Array]:
+    """EUR that the farm holds more than at the beginning, by what it is, (B,) each.
 
     Charge at the episode's mean import price and the efficiency of getting it out; reserves as the lettuce that grows
     from them; water at its price; a room that was left away from 21 degC at the electricity that brings it back.
     """
-    charge = account.stored_kwh * np.sqrt(site.battery.round_trip_efficiency) * account.mean_price
-    lettuce = account.reserve_kg * FRESH_PER_RESERVE
-    room = account.room_kwh / HEAT_PER_ELECTRICITY * account.mean_price
-    return -(charge + values.lettuce_eur_per_kg * lettuce + values.water_eur_per_m3 * account.water_m3 - room)
+    return {
+        "charge": account.stored_kwh * np.sqrt(site.battery.round_trip_efficiency) * account.mean_price,
+        "reserves": values.lettuce_eur_per_kg * (account.reserve_kg * FRESH_PER_RESERVE),
+        "water": values.water_eur_per_m3 * account.water_m3,
+        "warmth": -(account.room_kwh / HEAT_PER_ELECTRICITY * account.mean_price),
+    }
 
 
 def away_kwh(celsius: Array, kwh_per_k: float) -> Array:

@@ -101,7 +101,7 @@ def test_a_table_is_shown_without_json(study):
 
 def test_a_policy_from_a_file_is_judged_beside(study, tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text(MODULE.replace("ACT", "actions = np.tile(self.middle, (window.batch, 1))"))
+    file.write_text(MODULE.replace("ACT", "print('here'); actions = np.tile(self.middle, (window.batch, 1))"))
     shutil.copytree(study[0], tmp_path / "out")
     said = found(evaluate(*SMALL, "--json", "--no-report", "--policy-module", file, "--out", tmp_path / "out"))
     assert {row["controller"] for row in said["rows"]} == {"naive", "rules", "mine"}
@@ -126,7 +126,7 @@ def test_a_broken_policy_is_told_so_and_the_others_have_their_rows(study, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--controllers", "nobody"], "'nobody': there is constant, naive, rules"),
+        (["--controllers", "nobody"], "'nobody': there is constant, naive, rules,"),
         (["--seasons", "monsoon"], "season 'monsoon' is unknown; there is winter"),
         (["--seeds", "5:5"], "needs FIRST:END"),
         (["--tariff", "free"], "tariff 'free' is unknown; there is own"),

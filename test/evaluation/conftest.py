@@ -53,7 +53,8 @@ def execute(settings, group):
             failures.append(Failure.of(group.name, PolicyError("not this one")))
             continue
         value = float(np.random.default_rng(job.seed).normal() * len(job.controller))
-        rows.append({"controller": job.controller, "season": job.season, "seed": job.seed, "key": key, "x": value})
+        row = {"controller": job.controller, "season": job.season, "seed": job.seed, "key": key, "x": value}
+        rows.append({**row, "code": settings.code})
     return rows, failures
 
 
@@ -137,6 +138,7 @@ def made_rows(controllers=("naive", "rules", "mpc", "best_plan"), seasons=("wint
                             "code": "abc",
                             "start": "2026-02-11T00:00:00+01:00",
                             **{f"{name}_eur": value for name, value in terms.items()},
+                            **{f"stored_{name}_eur": -0.1 * good for name in ("charge", "reserves", "water", "warmth")},
                         }
                     )
     return found

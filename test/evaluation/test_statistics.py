@@ -62,6 +62,7 @@ def test_a_world_that_one_controller_lacks_counts_for_none():
     rows = of([10.0, 20.0, 30.0], "rules") + of([6.0, 12.0, 26.0], "best_plan") + of([8.0, 16.0], "mpc")
     worlds, (x, t) = paired(rows, "objective_eur", "mpc", "rules")
     assert [world[2] for world in worlds] == [0, 1] and x.tolist() == [8.0, 16.0] and t.tolist() == [10.0, 20.0]
+    assert paired(rows, "objective_eur", "rules", "mpc")[0] == worlds, "whoever is named first"
 
 
 def test_two_rows_of_one_world_are_refused():

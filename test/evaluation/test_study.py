@@ -60,6 +60,7 @@ def test_a_wider_run_adds_only_what_is_new(tmp_path, work):
     [
         Settings(period_s=60.0),
         Settings(step_s=30.0),
+        Settings(base_price=2.0),
         Settings(options={"carbon_eur_per_kg": 1.0}),
         Settings(world="2"),
     ],
@@ -69,6 +70,16 @@ def test_rows_of_other_settings_do_not_count(tmp_path, work, changed):
     ran = len(work.ran())
     finish(jobs("a"), tmp_path, work, changed)
     assert len(work.ran()) == 2 * ran
+
+
+def test_rows_of_other_code_do_not_count_unless_they_are_asked_for(tmp_path, work):
+    first = finish(jobs("a"), tmp_path, work, Settings(code="old"))
+    kept = finish(jobs("a"), tmp_path, work, Settings(code="new", reuse=True))
+    assert kept.rows == first.rows and len(work.ran()) == 8
+    again = finish(jobs("a"), tmp_path, work, Settings(code="new"))
+    assert again.stale == 8 and again.found == 0 and len(work.ran()) == 16
+    assert {row["code"] for row in again.rows} == {"new"}
+    assert finish(jobs("a"), tmp_path, work, Settings(code="new")).found == 8
 
 
 def test_an_edited_module_or_site_is_another_row(tmp_path):
@@ -85,7 +96,8 @@ def test_an_edited_module_or_site_is_another_row(tmp_path):
 
 
 STUDY = """
-import importlib, pathlib, sys
+import importlib, pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.path.insert(0, sys.argv[1])
 work = importlib.import_module(sys.argv[2])
 from cmkd_ros.evaluation.study import Settings, jobs_of, run
@@ -163,9 +175,9 @@ def test_a_failed_job_says_what_and_where_and_the_others_go_on(tmp_path, work, c
     assert len(work.ran()) == ran + 2, "what failed is tried again, and nothing else"
 
 
-def test_groups_are_like_jobs_and_single_ones_come_first():
+def test_groups_are_like_jobs_and_slow_ones_come_first():
     wanted = jobs("a", "mpc") + jobs_of(["a"], ["reference"], ["winter"], range(4), [4.0])
-    groups = grouped(wanted, [str(i) for i in range(len(wanted))], ["mpc"], 8)
+    groups = grouped(wanted, [str(i) for i in range(len(wanted))], {"mpc": 1}, 8)
     assert [len(group.jobs) for group in groups] == [1] * 8 + [8, 4]
     assert groups[0].name == "mpc, reference, winter, seed 0"
     assert groups[-2].name == "a, reference, winter summer, seeds 0 to 3"
@@ -182,11 +194,13 @@ def test_causes_are_tried_alone_and_left_out():
     assert len(made) == 8 and all(job.controller == "a" for job in made)
 
 
-def test_work_comes_back_whole_and_a_dead_process_costs_its_task_alone(work):
+def test_work_comes_back_whole_and_a_dead_process_costs_its_task_alone(work, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     done = dict(perform([1, "dies", 3, 4, "threads"], work.double, 2))
     assert {index: done[index] for index in (0, 2, 3)} == {0: 2, 2: 6, 3: 8}
     assert isinstance(done[1], Failure) and "exit code 3" in done[1].what
     assert done[4] == "1", "one thread a process"
+    assert "OMP_NUM_THREADS" not in os.environ, "and what the caller had comes back"
 
 
 def test_nothing_to_run_is_said(tmp_path, work):
