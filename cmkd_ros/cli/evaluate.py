@@ -58,6 +58,7 @@ def evaluate(
     ] = None,
     seasons: Annotated[str, typer.Option(help="Of winter, spring, summer, autumn. Default: all.")] = "",
     hours: Annotated[float, typer.Option(help="Length of an episode. Default 72.", min=0)] = 0.0,
+    period: Annotated[float, typer.Option(help="Seconds from one decision to the next.", min=1)] = 300.0,
     split: Annotated[str, typer.Option(help="train, validation or test: their worlds never meet.")] = "test",
     lettuce: Annotated[
         str, typer.Option(help="EUR/kg with commas between; the first is that of tables. Default 1,0.5,2.")
@@ -103,6 +104,7 @@ def evaluate(
         site or ["demo"],
         split,
         _words(tariff),
+        period,
         option or [],
         {"weather": weather, "prices": prices, "policy_module": policy_module},
         causes,
@@ -171,6 +173,7 @@ def plan_of(
     sites: list[str],
     split: str,
     billed: list[str],
+    period_s: float,
     options: list[str],
     files: dict[str, str],
     causes: str,
@@ -202,6 +205,8 @@ def plan_of(
     if faults:
         raise ConfigurationError("cmkd evaluate", faults)
     settings = Settings(
+        period_s=period_s,
+        step_s=min(60.0, period_s),
         options=_options(options),
         policy_module=files["policy_module"],
         weather=files["weather"],
