@@ -39,12 +39,13 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is run."""
+    """How much is run, and how finely."""
 
     seeds: str = "0:5"
     seasons: str = "winter,spring,summer,autumn"
     hours: float = 72.0
     lettuce: str = "1,0.5,2"
+    period_s: float = 300.0  # from one decision to the next
 
 
 QUICK = Extent("0:2", "winter,summer", 48.0)
@@ -58,6 +59,7 @@ def evaluate(
     ] = None,
     seasons: Annotated[str, typer.Option(help="Of winter, spring, summer, autumn. Default: all.")] = "",
     hours: Annotated[float, typer.Option(help="Length of an episode. Default 72.", min=0)] = 0.0,
+    period: Annotated[float, typer.Option(help="Seconds from one decision to the next.", min=1)] = 300.0,
     split: Annotated[str, typer.Option(help="train, validation or test: their worlds never meet.")] = "test",
     lettuce: Annotated[
         str, typer.Option(help="EUR/kg with commas between; the first is that of tables. Default 1,0.5,2.")
@@ -98,7 +100,9 @@ def evaluate(
 
     extent = QUICK if quick else Extent()
     plan = plan_of(
-        Extent(seeds or extent.seeds, seasons or extent.seasons, hours or extent.hours, lettuce or extent.lettuce),
+        Extent(
+            seeds or extent.seeds, seasons or extent.seasons, hours or extent.hours, lettuce or extent.lettuce, period
+        ),
         _words(controllers),
         site or ["demo"],
         split,
@@ -202,6 +206,8 @@ def plan_of(
     if faults:
         raise ConfigurationError("cmkd evaluate", faults)
     settings = Settings(
+        period_s=extent.period_s,
+        step_s=min(60.0, extent.period_s),
         options=_options(options),
         policy_module=files["policy_module"],
         weather=files["weather"],

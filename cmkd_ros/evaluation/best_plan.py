@@ -11,6 +11,7 @@ not a proven best: `bound` says how much better one could be at most.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ Array = NDArray[np.float64]
 
 COPIES = 64  # changed plans of a farm in a round
 MOST_FARMS = 256  # that run at once: more no longer get cheaper, and take memory
-ROUNDS = 12
+ROUNDS = 30
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,15 @@ def best_plan(
     )
 
 
+def crossed(starts: Sequence[Array], count: int) -> list[Array]:
+    """`count` plans: the starts, then one's battery with another's lights and so on, in every combination there is."""
+    plans = list(starts)
+    for whose in itertools.product(range(len(starts)), repeat=starts[0].shape[-1]):
+        if len(set(whose)) > 1:
+            plans.append(np.stack([starts[start][..., actuator] for actuator, start in enumerate(whose)], axis=-1))
+    return [plans[i % len(plans)] for i in range(count)]
+
+
 class _Search:
     """Some farms of a batch, each `copies` times."""
 
@@ -137,9 +147,9 @@ class _Search:
         index = np.repeat(farms, self.copies)
         self.batch, self.begin = batch.picked(index), begin.picked(batch.picked(index), index)
         self.rng = np.random.default_rng([seed, *batch.seeds[farms]])
-        self.moves = Moves(batch.site, len(starts[0]), period_s, batch.prices[farms], batch.hours)
+        self.moves = Moves(batch.site, starts, period_s, batch.prices[farms], batch.hours)
         self.evaluations = 0
-        plans = np.stack([starts[i % len(starts)] for i in range(self.copies)], axis=2)  # (T, F, K, 5)
+        plans = np.stack(crossed(starts, self.copies), axis=2)  # (T, F, K, 5)
         values = self._evaluate(plans)  # (F, K)
         at = values.argmin(axis=1)
         rows = np.arange(len(farms))

@@ -30,8 +30,8 @@ def make(name: str, batch: Batch, period_s: float) -> Policy:
 
 
 def _rules(batch: Batch, period_s: float) -> Policy:
-    settings, lettuce = settings_for(batch.site), batch.values.lettuce_eur_per_kg
-    return Rules(batch.site, settings, period_s=period_s, lettuce_eur_per_kg=lettuce)
+    lettuce = batch.values.lettuce_eur_per_kg
+    return Rules(batch.site, settings_for(batch.site, lettuce), period_s=period_s, lettuce_eur_per_kg=lettuce)
 
 
 def _naive(batch: Batch, period_s: float) -> Policy:

@@ -63,9 +63,9 @@ class InformedRules(Rules):
     """The tuned rules of the batch's site, told of the sky, the pump, or both."""
 
     def __init__(self, batch: Batch, period_s: float, *, sky: bool, pump: bool, name: str):
-        settings = settings_for(batch.site)
-        told = Told(batch, settings.pump_speed_percent / 100.0, sky=sky, pump=pump)
         lettuce = batch.values.lettuce_eur_per_kg
+        settings = settings_for(batch.site, lettuce)
+        told = Told(batch, settings.pump_speed_percent / 100.0, sky=sky, pump=pump)
         super().__init__(batch.site, settings, period_s=period_s, lettuce_eur_per_kg=lettuce, truth=told, name=name)
         self.see = told.see
 

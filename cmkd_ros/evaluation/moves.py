@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,9 +18,11 @@ _BATTERY, _PUMP, _LED, _HVAC, _VALVE = (ACTION_INDEX[name] for name in ("battery
 
 
 class Moves:
-    """Draws changes (T, 5) to add to a plan of `steps` decisions, for farms with `prices` (F, 3, H)."""
+    """Draws changes (T, 5) to add to a plan, for farms with `prices` (F, 3, H); `others` are plans to borrow from."""
 
-    def __init__(self, site: Site, steps: int, period_s: float, prices: Array, hours: float):
+    def __init__(self, site: Site, others: Sequence[Array], period_s: float, prices: Array, hours: float):
+        steps = len(others[0])
+        self.others = others  # (T, F, 5) each
         bounds = site.action_bounds()
         bounds[_HVAC] = LOWEST_CELSIUS, HIGHEST_CELSIUS
         self.low, self.high = bounds[:, 0], bounds[:, 1]
@@ -40,6 +44,7 @@ class Moves:
             (self._dose, 1.0),
             (self._water, 1.0),
             (self._less_water, 1.0),
+            (self._borrow, 3.0),
         )
         weight = np.array([w for _, w in self._kinds])
         self._chance = weight / weight.sum()
@@ -122,6 +127,12 @@ class Moves:
         speed = rng.uniform(self.min_speed, 80.0)
         at = np.arange(span.start, span.stop)
         change[span, _PUMP] = np.where(at % every == 0, speed, 0.0) - plan[span, _PUMP]
+
+    def _borrow(self, rng: np.random.Generator, plan: Array, farm: int, size: float, change: Array) -> None:
+        """What another plan does then with some of the actuators."""
+        span, other = self._span(rng), self.others[int(rng.integers(len(self.others)))][:, farm]
+        some = rng.random(plan.shape[-1]) < 0.5
+        change[span] = np.where(some, other[span] - plan[span], 0.0)
 
     def _relative(self, farm: int) -> Array:
         """(T,) -1..1, high where the price is."""

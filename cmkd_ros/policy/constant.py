@@ -15,8 +15,8 @@ from cmkd_ros.policy.interface import Insight, State
 from cmkd_ros.site import Site
 from cmkd_ros.site.files import read_yaml, share, write_atomically
 
-# Before anybody fitted it: battery at rest, slow water, light for 14 mol in 20 h, 21 degC, valve half open in any case.
-DEFAULT = (0.0, 50.0, 58.0, 21.0, 5.0)
+# Before anybody fitted it: battery at rest, steady water, light for 14 mol in 20 h, 21 degC, a little CO2.
+DEFAULT = (0.0, 60.0, 58.0, 21.0, 10.0)
 
 
 class Constant:

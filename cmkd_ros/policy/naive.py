@@ -30,7 +30,8 @@ class Naive:
 
     def __init__(self, site: Site, *, period_s: float = 5.0):
         self.site, self.period_s = site, period_s
-        self._water = RuleSettings(pump_speed_percent=site.safe.pump_speed_percent)
+        safe = site.safe
+        self._water = RuleSettings(pump_speed_percent=safe.pump_speed_percent, cycle_s=min(safe.pump_every_s, 7200.0))
 
     def reset(self, batch: int) -> State:
         """It remembers nothing."""

@@ -4,6 +4,10 @@
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -94,6 +98,40 @@ def test_the_report_is_there_and_needs_nothing_from_outside(study):
     assert not re.findall(r"""(?:src|href)=["'](?!data:)|@import|url\(|<script|<link""", text)
 
 
+def test_without_matplotlib_there_is_all_but_the_report(study, tmp_path, monkeypatch):
+    shutil.copytree(study[0], tmp_path / "out")
+    (tmp_path / "out" / "report.html").unlink()
+    for name in [name for name in sys.modules if name.startswith("matplotlib")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("report", "figures", "traces", "drawing"):
+        monkeypatch.delitem(sys.modules, f"cmkd_ros.evaluation.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = evaluate(*SMALL, "--json", "--out", tmp_path / "out")
+    assert result.exit_code == 1 and "it needs matplotlib (pip install 'cmkd_ros[study]')" in result.stderr
+    assert json.loads(result.stdout)["rows"] == study[1]["rows"]
+
+
+def test_ctrl_c_is_quick_and_says_how_to_go_on(tmp_path):
+    script = tmp_path / "cmkd.py"
+    script.write_text(
+        "import signal\nfrom cmkd_ros.cli.cmkd import main\n"
+        "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it\n"
+        "    main()\n"
+    )
+    command = [sys.executable, str(script), "evaluate", *SMALL, "--hours", "72", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "rows.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.0)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130 and "the same command goes on from there" in " ".join(said.split())
+    assert time.monotonic() - began < 10.0
+
+
 def test_a_table_is_shown_without_json(study):
     result = evaluate(*SMALL, "--out", study[0], "--no-report")
     assert result.exit_code == 0 and "regret" in result.stdout and "naive" in result.stdout
@@ -103,8 +141,10 @@ def test_a_policy_from_a_file_is_judged_beside(study, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(MODULE.replace("ACT", "print('here'); actions = np.tile(self.middle, (window.batch, 1))"))
     shutil.copytree(study[0], tmp_path / "out")
-    said = found(evaluate(*SMALL, "--json", "--no-report", "--policy-module", file, "--out", tmp_path / "out"))
-    assert {row["controller"] for row in said["rows"]} == {"naive", "rules", "mine"}
+    command = [sys.executable, "-m", "cmkd_ros.cli.cmkd", "evaluate", *SMALL, "--json", "--no-report"]
+    command += ["--policy-module", str(file), "--out", str(tmp_path / "out")]
+    said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert {row["controller"] for row in said["rows"]} == {"naive", "rules", "mine"}, "and what it prints is not there"
     others = [row for row in said["rows"] if row["controller"] != "mine"]
     assert others == study[1]["rows"], "they are not run again for a module beside them"
 

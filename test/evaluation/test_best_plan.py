@@ -4,7 +4,7 @@
 import pytest
 
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.best_plan import best_plan, taped
+from cmkd_ros.evaluation.best_plan import best_plan, crossed, taped
 from cmkd_ros.evaluation.bound import bound
 from cmkd_ros.evaluation.episode import Recorded, run, warmed
 from cmkd_ros.evaluation.scenario import synthetic
@@ -75,6 +75,14 @@ def test_the_same_seed_gives_the_same_plan(short, rules_plan, found):
 def test_no_round_gives_the_best_start(short, rules_plan):
     nothing = best_plan(short, [rules_plan], rounds=0, copies=2)
     assert (nothing.actions == rules_plan).all()
+
+
+def test_starts_come_first_and_then_every_combination_of_their_actuators(rules_plan):
+    other = rules_plan + 1.0
+    plans = crossed([rules_plan, other], 40)
+    assert (plans[0] == rules_plan).all()
+    assert (plans[1] == other).all()
+    assert len({tuple(plan[0, 0] - rules_plan[0, 0]) for plan in plans}) == 32
 
 
 def test_a_time_limit_is_kept(short, rules_plan):

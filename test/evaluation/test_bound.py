@@ -13,7 +13,7 @@ from cmkd_ros.evaluation.ceilings import ceilings, truth
 from cmkd_ros.evaluation.episode import Recorded, run, warmed
 from cmkd_ros.evaluation.programme import Programme
 from cmkd_ros.evaluation.relaxed_room import SEEN_K, SEEN_PPM
-from cmkd_ros.physics import greenhouse
+from cmkd_ros.physics import greenhouse, heatpump
 from cmkd_ros.physics.crop import ALL_AGES, photosynthesis
 from cmkd_ros.physics.greenhouse import OUTDOOR_PPM
 from cmkd_ros.policy.rules import Rules
@@ -137,6 +137,16 @@ def test_what_the_rules_did_is_feasible_too(batch, farm):
     solution = pinned(calm, farm, warmed(batch)).programme.solve()
     assert solution.feasible
     assert solution.value <= calm.objective_eur[farm]
+
+
+def test_vents_are_never_wider_than_the_compressor_works():
+    """What `relaxed_room._vents` says of a compressor that cools, dries or heats while vents are open."""
+    damp, warm = np.meshgrid(np.linspace(80.0, 100.0, 101), np.linspace(-6.0, 6.0, 101))
+    open_wide = np.clip(np.maximum((damp - 88.0) / 7.0, 0.5 * (warm - 1.5)), 0.0, 1.0)
+    for mode, at_least in ((heatpump.COOLS, 0.9), (heatpump.DRIES, 0.9), (heatpump.HEATS, 0.25)):
+        works = heatpump.load(np.full_like(damp, mode), warm, damp)
+        assert (works >= at_least * open_wide - 1e-9).all()
+    assert (heatpump.load(np.full_like(damp, heatpump.DRIES), warm, damp) < 0.92 * open_wide).any()
 
 
 def test_no_plant_gives_more_fresh_mass_for_its_growth(batch, wild):

@@ -8,7 +8,7 @@ import pytest
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.fusion.window import stack
-from cmkd_ros.policy.rules import Rules, RuleSettings, load_settings, save_settings
+from cmkd_ros.policy.rules import Rules, RuleSettings, load_settings, save_settings, settings_for
 from cmkd_ros.policy.rules.reading import read
 from cmkd_ros.policy.rules.settings import ranges, stacked
 from cmkd_ros.policy.rules.water import cycle_s, share_of_time, water
@@ -94,6 +94,32 @@ def test_any_settings_give_finite_actions_in_range(site, window_of, at, seed):
         assert np.isfinite(actions).all() and (actions >= bounds[:, 0]).all() and (actions <= bounds[:, 1]).all()
 
 
+def test_a_site_takes_its_own_settings_or_the_reference_sites_at_its_price_of_lettuce(site, tmp_path, monkeypatch):
+    folder = tmp_path / "config" / "rules"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr("cmkd_ros.policy.rules.settings.share", lambda *parts: found(tmp_path.joinpath(*parts)))
+
+    def found(path):
+        if not path.exists():
+            raise ConfigurationError(str(path), ["not found"])
+        return path
+
+    other = dataclasses.replace(site, name="barn")
+    assert settings_for(other) == RuleSettings()
+    for name, celsius in (("demo", 20.0), ("demo-0.5", 18.0), ("demo-2", 24.0), ("demo-other", 26.0)):
+        save_settings(RuleSettings(lit_celsius=celsius), folder / f"{name}.yaml", "test")
+    assert settings_for(other).lit_celsius == 20.0
+    for price, celsius in ((0.1, 18.0), (0.5, 18.0), (0.5**0.5, 19.0), (1.0, 20.0), (2.0**0.5, 22.0), (9.0, 24.0)):
+        assert settings_for(site, price).lit_celsius == pytest.approx(celsius)
+    save_settings(RuleSettings(lit_celsius=17.0), folder / "barn.yaml", "test")
+    assert settings_for(other, 2.0).lit_celsius == 17.0
+
+
+def test_shipped_settings_can_be_read(site):
+    for name in ("demo", "small", "large", "daylit", "nobody"):
+        assert settings_for(dataclasses.replace(site, name=name)) != RuleSettings()
+
+
 # --- decision periods ---
 
 
@@ -115,17 +141,30 @@ def test_rare_decisions_pump_about_as_much_as_frequent_ones(site, window_of, at,
     often, _ = pump_share(site, window_of, at, moisture, 5.0)
     for period_s in (60.0, 300.0):
         rare, starts = pump_share(site, window_of, at, moisture, period_s)
-        least = period_s / float(cycle_s(site, period_s=period_s))  # one whole period in a cycle
+        pulse_s = max(period_s, 600.0 if period_s == 300.0 else 0.0)  # two periods, which count as irrigation
+        least = pulse_s / float(cycle_s(site, period_s=period_s))
         assert abs(rare - max(often, least)) <= 0.5 * least + 1e-9
         assert rare < 0.6 and starts <= 24 * site.pump.max_starts_per_hour
-    assert float(cycle_s(site, period_s=300.0)) == 1800.0  # and not a pulse that never ends
+    assert float(cycle_s(site, period_s=300.0)) == 1500.0  # and not a pulse that never ends
 
 
 def test_a_pulse_is_whole_periods_long(site, window_of, at):
     reading = read(window_of(at(0), FACTS), site)
     hours = np.arange(0.0, 24.0, 1.0 / 12.0)
     runs = np.array([water(reading, np.array([0.4]), np.array([h]), site, period_s=300.0)[0] > 0 for h in hours])
-    assert runs.reshape(-1, 6).sum(axis=1).tolist() == [2] * 48  # whatever the last bit of the hour says
+    assert runs[:285].reshape(-1, 5).sum(axis=1).tolist() == [2] * 57  # whatever the last bit of the hour says
+
+
+@pytest.mark.parametrize("period_s", [5.0, 60.0, 300.0])
+def test_a_long_cycles_pulse_counts_as_the_minimum_irrigation(site, window_of, at, period_s):
+    """The envelope counts a step whose speed is enough before and after it; else it adds a run of its own."""
+    settings = RuleSettings(cycle_s=1500.0)
+    reading = read(window_of(at(0), FACTS), site, settings)
+    hours = np.arange(0.0, 1500.0, period_s) / 3600.0
+    runs = np.array([water(reading, np.array([0.04]), np.array([h]), site, settings, period_s)[0] > 0 for h in hours])
+    counted_s = np.count_nonzero(runs[1:] & runs[:-1]) * period_s
+    assert counted_s >= site.pump.irrigation_on_s
+    assert runs.sum() * period_s <= max(90.0, 3.0 * period_s) and np.count_nonzero(np.diff(runs.astype(int)) == 1) == 0
 
 
 def test_the_last_energy_of_the_battery_lasts_a_period(site, window_of, at):
@@ -194,6 +233,25 @@ def test_co2_is_dosed_with_a_gap_and_never_below_the_burners_lowest_fire(site, w
         opened.append(actions[0, VALVE])
     assert [value > 0 for value in opened] == [False, False, True, True, True, False, False]
     assert min(value for value in opened if value > 0) == 30.0
+
+
+def test_damp_nights_are_heated_and_aired_and_the_setpoint_holds_the_heat_pump_at_its_lowest(site, window_of, at):
+    rules = Rules(site, RuleSettings(airing=1.0, dark_celsius=21.0, moist_shift_celsius=0.0), period_s=300.0)
+
+    def setpoint(**facts):
+        night = {"relative_humidity_percent": 86.0, "outdoor_temperature_celsius": 5.0, "hvac_power_kw": 1.77}
+        window = window_of(at(2), FACTS | night | facts, np.full(24, 0.25), PAST)
+        return rules.decide(window, rules.reset(1))[0][0, HVAC]
+
+    assert setpoint() == pytest.approx(21.9)  # it dries: start to heat
+    assert setpoint(hvac_power_kw=1.2) == pytest.approx(21.0)  # it heats: hold it near its setpoint
+    assert setpoint(hvac_power_kw=1.2, air_temperature_celsius=21.8) == pytest.approx(21.7)
+    usual = pytest.approx(21.0)
+    assert setpoint(air_temperature_celsius=23.5) == usual  # warm enough
+    assert setpoint(outdoor_temperature_celsius=14.0) == usual  # the air outside dries nothing
+    assert setpoint(relative_humidity_percent=70.0) == usual
+    assert setpoint(hvac_power_kw=np.nan) == usual
+    assert setpoint(outdoor_temperature_celsius=np.nan) == usual
 
 
 # --- variants that know more ---

@@ -13,6 +13,13 @@ from cmkd_ros.site import Site
 
 NEAR_HOT_CELSIUS = 2.0
 
+# A heat pump that heats near its setpoint runs at its lowest load and dries nothing; then vents let damp air out, which
+# takes less than drying it where the air outside is cold. It starts to heat well below a setpoint only.
+LOWEST_LOAD = 0.25  # of its power
+DRIES_ABOVE, RUNS_ABOVE = 1.35, 0.8  # of its lowest power: what the meter shows
+STARTS_K, HOLDS_K = 0.9, 0.1
+DAMP_PERCENT = 78.0
+
 
 def climate(reading: Reading, outlook: Outlook, lit: Values, site: Site, settings: RuleSettings) -> Values:
     """Air temperature setpoint (B,) in degC. `lit` is the light at the canopy, umol/m2/s, always known.
@@ -34,5 +41,24 @@ def climate(reading: Reading, outlook: Outlook, lit: Values, site: Site, setting
     drift = np.where(share > 0.5, 1.0, np.where(heating, -1.0, 0.0))
     setpoint = setpoint + settings.price_shift_celsius * dearness * drift
 
+    setpoint = _aired(reading, setpoint, share, site, settings)
     near_hot = reading.air_temperature > site.hvac.hot_temperature_celsius - NEAR_HOT_CELSIUS
     return np.where(near_hot, dark, setpoint)
+
+
+def _aired(reading: Reading, setpoint: Values, share: Values, site: Site, settings: RuleSettings) -> Values:
+    """The setpoint that makes the heat pump heat, in damp dark rooms with cold air outside; unknown: as it is."""
+    air = reading.air_temperature
+    lowest_kw = LOWEST_LOAD * site.hvac.power_kw
+    wanted = (
+        (settings.airing > 0.5)
+        & (share == 0.0)
+        & (reading.humidity > DAMP_PERCENT)
+        & (reading.outdoor_temperature < settings.airing_outdoor_celsius)
+        & (air < settings.dark_celsius + settings.airing_span_celsius)
+    )
+    heats = (reading.hvac_kw > RUNS_ABOVE * lowest_kw) & (reading.hvac_kw < DRIES_ABOVE * lowest_kw)
+    held = np.minimum(np.maximum(setpoint, air - HOLDS_K), air + HOLDS_K)
+    return np.where(
+        wanted, np.where(heats, held, np.where(np.isnan(reading.hvac_kw), setpoint, air + STARTS_K)), setpoint
+    )

@@ -39,6 +39,7 @@ class Reading:
     co2: Values  # ppm
     light: Values  # umol/m2/s at the canopy, from the meter or else from the LEDs' power
     outdoor_temperature: Values  # degC
+    hvac_kw: Values
     guard_kw: Values  # import that costs nothing new: the limit, or the month's peak so far; always known
     hard_guard_kw: Values  # import that is never worth exceeding; always known
     history: Values  # (B, 96, C)
@@ -81,6 +82,7 @@ def read(window: Window, site: Site, settings: RuleSettings = DEFAULTS) -> Readi
         channel("co2_ppm"),
         first_known(channel("canopy_light_umol_per_m2_s"), led / site.led.power_kw * full_light(site)),
         channel("outdoor_temperature_celsius"),
+        channel("hvac_power_kw"),
         np.minimum(first_known(peak, settings.unknown_peak_share * limit), hard),
         hard,
         _possible(window.history, window.history_mask),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.quantities import quantity
+from cmkd_ros.policy.objective import Values
 from cmkd_ros.site import Site
 from cmkd_ros.site.files import read_yaml, share, write_atomically
 
@@ -122,6 +123,16 @@ class RuleSettings:
         12.0, description="in the dark, heating is expected below this outdoors", unit="degC", low=-10.0, high=25.0
     )
 
+    airing: Number = quantity(
+        0.0, description="above 0.5: damp nights are heated and aired rather than dried", low=0.0, high=1.0
+    )
+    airing_span_celsius: Number = quantity(
+        2.0, description="how far above the dark setpoint such a night may get", unit="degC", low=0.0, high=6.0
+    )
+    airing_outdoor_celsius: Number = quantity(
+        12.0, description="warmer air outside is too damp for it", unit="degC", low=-10.0, high=30.0
+    )
+
     # CO2
     co2_factor: Number = quantity(1.0, description="of the site's target", low=0.4, high=1.5)
     co2_band: Number = quantity(
@@ -213,18 +224,34 @@ def load_settings(path: str | Path) -> RuleSettings:
     return settings_from(read_yaml(path), str(path))
 
 
-def settings_for(site: Site) -> RuleSettings:
-    """What was tuned for a site of this name, else for the reference site: `config/rules/<name>.yaml`.
+def settings_for(site: Site, lettuce_eur_per_kg: float = Values().lettuce_eur_per_kg) -> RuleSettings:
+    """What was tuned for a site of this name, else for the reference site, at about this price of lettuce.
 
-    Raises `ConfigurationError` when the file is at fault.
+    `config/rules/<name>.yaml` is for the yardstick's price, `<name>-<price>.yaml` for others; between two prices each
+    setting is interpolated over the price's logarithm, beyond them the nearest stands.
+    Raises `ConfigurationError` when a file is at fault.
     """
     for name in (site.name, REFERENCE):
         try:
-            path = share("config", "rules", f"{name}.yaml")
+            usual = share("config", "rules", f"{name}.yaml")
         except ConfigurationError:
             continue
-        return load_settings(path)
+        files = {Values().lettuce_eur_per_kg: usual}
+        for path in usual.parent.glob(f"{name}-*.yaml"):
+            price = path.stem.removeprefix(f"{name}-")
+            if price.replace(".", "", 1).isdigit():
+                files[float(price)] = path
+        return _at_price({price: load_settings(path) for price, path in files.items()}, lettuce_eur_per_kg)
     return DEFAULTS
+
+
+def _at_price(tuned: Mapping[float, RuleSettings], price: float) -> RuleSettings:
+    prices = sorted(tuned)
+    values = {
+        field.name: [float(getattr(tuned[known], field.name)) for known in prices] for field in fields(RuleSettings)
+    }
+    at, logs = np.log(max(price, 1e-3)), np.log(prices)
+    return RuleSettings(**{name: float(np.interp(at, logs, series)) for name, series in values.items()})
 
 
 def settings_from(content: Mapping[str, Any], where: str) -> RuleSettings:

@@ -15,7 +15,8 @@ from cmkd_ros.policy.rules.settings import DEFAULTS, Number, RuleSettings
 from cmkd_ros.site import Site
 
 FINE = 10.0  # decisions in a cycle from which on pulses need not be whole periods
-COARSE = 6.0  # periods in a cycle otherwise
+COARSE = 5.0  # periods in a cycle otherwise
+LONG = 10.0  # times the site's minimum irrigation: in a cycle as long, a pulse counts as that
 
 
 def watering(reading: Reading, before: NDArray[np.int64], settings: RuleSettings = DEFAULTS) -> NDArray[np.int64]:
@@ -55,6 +56,10 @@ def water(
     every_s = cycle_s(site, settings, period_s)
     on_s = np.where(share > 0.0, np.maximum(share * every_s, site.pump.min_on_s), 0.0)
     on_s = np.where((share < 1.0) & (every_s - on_s < site.pump.min_off_s), every_s - site.pump.min_off_s, on_s)
+    # A decision before and one after: a pulse that the envelope does not count is followed by one of its own.
+    counted_s = site.pump.irrigation_on_s + 2.0 * period_s
+    long = (every_s >= LONG * site.pump.irrigation_on_s) & (share > 0.0)
+    on_s = np.where(long, np.maximum(on_s, np.minimum(counted_s, 0.5 * every_s)), on_s)
     whole = np.minimum(np.maximum(np.round(on_s / period_s), 1.0), every_s / period_s - 1.0) * period_s
     on_s = np.where((every_s < FINE * period_s) & (share > 0.0) & (share < 1.0), whole, on_s)
     speed = _allowed(settings.pump_speed_percent, site)
