@@ -39,12 +39,13 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is run."""
+    """How much is run, and how finely."""
 
     seeds: str = "0:5"
     seasons: str = "winter,spring,summer,autumn"
     hours: float = 72.0
     lettuce: str = "1,0.5,2"
+    period_s: float = 300.0  # from one decision to the next
 
 
 QUICK = Extent("0:2", "winter,summer", 48.0)
@@ -99,12 +100,13 @@ def evaluate(
 
     extent = QUICK if quick else Extent()
     plan = plan_of(
-        Extent(seeds or extent.seeds, seasons or extent.seasons, hours or extent.hours, lettuce or extent.lettuce),
+        Extent(
+            seeds or extent.seeds, seasons or extent.seasons, hours or extent.hours, lettuce or extent.lettuce, period
+        ),
         _words(controllers),
         site or ["demo"],
         split,
         _words(tariff),
-        period,
         option or [],
         {"weather": weather, "prices": prices, "policy_module": policy_module},
         causes,
@@ -173,7 +175,6 @@ def plan_of(
     sites: list[str],
     split: str,
     billed: list[str],
-    period_s: float,
     options: list[str],
     files: dict[str, str],
     causes: str,
@@ -205,8 +206,8 @@ def plan_of(
     if faults:
         raise ConfigurationError("cmkd evaluate", faults)
     settings = Settings(
-        period_s=period_s,
-        step_s=min(60.0, period_s),
+        period_s=extent.period_s,
+        step_s=min(60.0, extent.period_s),
         options=_options(options),
         policy_module=files["policy_module"],
         weather=files["weather"],
