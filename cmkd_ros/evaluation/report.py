@@ -41,8 +41,8 @@ _TABLE = (
     "where the front does not reach it. Violations: hours of bad climate or beyond the ramp limit."
 )
 _FRONTS = (
-    "Each controller that minds it ran at several prices of lettuce, which moves it along its own front. Compare at equal "
-    "yield: straight between two points, never beyond the last."
+    "Each controller that minds it ran at several prices of lettuce, which moves it along its own front. Compare at "
+    "equal yield: straight between two points, never beyond the last."
 )
 _POINTS = (
     "Only one price of lettuce was run, so there are points and no fronts, and nothing is compared at equal yield."
