@@ -188,7 +188,7 @@ def _daylight(reading: Reading, outlook: Outlook, until_h: Values, site: Site) -
     pv = reading.past("pv_power_kw")
     known = ~np.isnan(sun + pv)
     made = np.where(known, pv, 0.0).sum(axis=1)
-    per_kw = np.where(known, sun, 0.0).sum(axis=1) / np.maximum(made, 0.5 * site.pv.peak_power_kw)
+    per_kw = np.where(known, sun, 0.0).sum(axis=1) / np.maximum(made, max(0.5 * site.pv.peak_power_kw, 1e-9))
     hours = np.maximum(until_h - outlook.start_h, 0.0)
     return per_kw * (outlook.pv_kw * hours).sum(axis=1) * 3600.0 * 1e-6
 
