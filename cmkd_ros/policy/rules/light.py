@@ -194,7 +194,7 @@ def _sunlight(reading: Reading, outlook: Outlook, own_kw: Values, site: Site) ->
     pv = reading.past("pv_power_kw")
     known = ~np.isnan(past + pv)
     made = np.where(known, pv, 0.0).sum(axis=1)
-    per_kw = np.where(known, past, 0.0).sum(axis=1) / np.maximum(made, 0.5 * site.pv.peak_power_kw)
+    per_kw = np.where(known, past, 0.0).sum(axis=1) / np.maximum(made, max(0.5 * site.pv.peak_power_kw, 1e-9))
     sun = per_kw[:, None] * outlook.pv_kw
     sun[:, 0] = first_known(np.maximum(reading.light - own_kw * per_lamp_kw, 0.0), sun[:, 0])
     return sun
