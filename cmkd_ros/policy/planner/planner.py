@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import PolicyError
 from cmkd_ros.fusion.window import Window
-from cmkd_ros.physics import battery as wear
 from cmkd_ros.physics import greenhouse
 from cmkd_ros.physics.heatpump import LOWEST_LOAD
 from cmkd_ros.policy import agronomy
 from cmkd_ros.policy.interface import Insight, State
-from cmkd_ros.policy.objective import END_OF_LIFE, Values
-from cmkd_ros.policy.planner import growth, health, room
+from cmkd_ros.policy.objective import Values
+from cmkd_ros.policy.planner import growth, health, room, store
 from cmkd_ros.policy.planner.dosing import Dosing
 from cmkd_ros.policy.planner.estimate import NAMES, Estimate
 from cmkd_ros.policy.planner.forecast import Ahead, Forecaster, Persistence, filled, known
 from cmkd_ros.policy.planner.growth import Light
 from cmkd_ros.policy.planner.horizon import edges_h, lit_share
-from cmkd_ros.policy.planner.programme import Facts, Plan, Plant, Programme
+from cmkd_ros.policy.planner.problem import LAYERS, Facts, Plan, Plant
+from cmkd_ros.policy.planner.programme import Programme
 from cmkd_ros.policy.planner.water import Water, Watering
 from cmkd_ros.site import Site
 
@@ -37,7 +37,6 @@ _ROWS = (
 )  # of a plan, kept for the day on which there is none
 _LED, _AIR, _HEATING = (_ROWS.index(name) for name in ("led_kw", "air", "heating_kw"))
 _LEAD = 2  # the step whose temperature is asked for: a room follows in a quarter of an hour
-_DEPTH = 0.5  # of a usual half cycle, 0..1
 _LIT_PPM, _DARK_PPM = 945.0, 700.0
 # In the light, heating instead of drying costs CO2 that goes out with the damp air.
 _VENTED_EUR = 0.3
@@ -77,12 +76,14 @@ class Planner:
         self._estimate = Estimate(site, history)
         self._drying = room.drying(site)
         self._per_kw = self._estimate.per_kw
+        percents = site.battery.min_state_of_charge_percent, site.battery.max_state_of_charge_percent
+        self._usable = tuple(percent / 100.0 * site.battery.capacity_kwh for percent in percents)
         self._lamp = Light(self._per_kw, site.led.power_kw, site.led.canopy_area_m2)
         self.programme = Programme(self._plant(demand_share), self.edges)
         self._water = Water(site, values.pump_eur, period_s)
         gram = greenhouse.BURNER_KWH_PER_G * values.gas_eur_per_kwh + 1e-3 * values.carbon_eur_per_kg
         self._dosing = Dosing(site, agronomy.MOST_CO2_PPM, gram, values.lettuce_eur_per_kg, period_s)
-        self._wear_eur, self._holding_eur = self._battery_wear()
+        self._wear_eur, self._holding_eur = store.wear_eur(site, values)
 
     def _plant(self, demand_share: float) -> Plant:
         site = self.site
@@ -106,21 +107,6 @@ class Planner:
             self._drying.per_heat,
         )
 
-    def _battery_wear(self) -> tuple[float, float]:
-        """EUR per kWh in or out, and for a kWh held for an hour more, of a battery of middling age."""
-        store = self.site.battery
-        pack_eur = self.values.battery_eur_per_kwh * store.capacity_kwh / (1.0 - END_OF_LIFE)
-        age = np.array([wear.COMMISSIONED, wear.COMMISSIONED + 1e-5])
-        per_wear = pack_eur * float(-np.diff(wear.remaining(age))[0] / 1e-5)
-        cycled = per_wear * float(wear.half_cycle(np.array(_DEPTH))) / (_DEPTH * store.capacity_kwh)
-        pack = wear.Pack(store.capacity_kwh, store.power_kw, 1.0, 60.0, 0.0)
-        idle = []
-        for share in (0.4, 0.6):
-            charge = wear.Charge(*(np.array([v]) for v in (share * store.capacity_kwh, 23.0, wear.COMMISSIONED, share)))
-            after, _, _ = wear.step(pack, charge, np.zeros(1), np.array([23.0]), 1.0)
-            idle.append(float(after.wear[0] - charge.wear[0]))
-        return cycled, per_wear * (idle[1] - idle[0]) / (0.2 * store.capacity_kwh)
-
     def reset(self, batch: int) -> State:
         """Nothing seen yet; every entry has a leading batch axis."""
         return {
@@ -131,6 +117,8 @@ class Planner:
             "fast_since_ns": np.zeros(batch, np.int64),
             "pump": np.zeros(batch),
             "burner_ns": np.zeros(batch, np.int64),
+            "stored_kwh": np.full(batch, np.nan),
+            "layers": np.zeros((batch, len(LAYERS))),
             "basis": np.tile(self.programme.no_basis(), (batch, 1)),
             "plan": np.full((batch, self.steps, len(_ROWS)), np.nan),
             "planned_ns": np.zeros(batch, np.int64),
@@ -141,6 +129,7 @@ class Planner:
     def decide(self, window: Window, state: State) -> tuple[Array, Insight, State]:
         """Actions (B, 5), no opinion, and the next state. Finite whatever the window holds."""
         state = self._estimate.follow(window, state, np.asarray(state["led_kw"], np.float64))
+        state |= self._charged(window, state)
         new = np.asarray(state["irrigated_ns"], np.int64) == 0
         state["irrigated_ns"] = np.where(new, window.time_ns, state["irrigated_ns"])
         ahead = self.forecaster(window, self.edges)
@@ -161,6 +150,14 @@ class Planner:
         state["plan"] = np.where(solved[:, None, None], plans, state["plan"])
         state["planned_ns"] = np.where(solved, window.time_ns, state["planned_ns"])
         return self._acted(window, state, ahead, plans)
+
+    def _charged(self, window: Window, state: State) -> State:
+        """The battery's content, by its meter or else as it was, and the layers that it has come to be in."""
+        (lowest, highest), capacity = self._usable, self.site.battery.capacity_kwh
+        metered = known(window, "battery_state_of_charge_percent") * (capacity / 100.0)
+        stored = filled(metered, np.asarray(state["stored_kwh"], np.float64), 0.5 * (lowest + highest))
+        layers = store.moved(np.asarray(state["layers"], np.float64), stored - lowest, highest - lowest)
+        return {"stored_kwh": stored, "layers": layers}
 
     def plan(self, window: Window, state: State, ahead: Ahead, lit: Array, last: Array, farm: int) -> Plan:
         """One farm's plan. Raises `PolicyError` where there is none."""
@@ -189,10 +186,7 @@ class Planner:
         )
         outdoor = ahead.outdoor_celsius[farm]
         heating, cooling = room.performance(outdoor)
-        store = site.battery
-        unknown = 0.5 * (store.min_state_of_charge_percent + store.max_state_of_charge_percent)
-        percent = float(filled(known(window, "battery_state_of_charge_percent"), unknown)[farm])
-        per_percent = store.capacity_kwh / 100.0
+        lowest, highest = self._usable
         air = float(filled(known(window, "air_temperature_celsius"), room.ABOUT_CELSIUS)[farm])
         mass = float(state["mass_celsius"][farm])
         price = ahead.import_price[farm] + values.carbon_eur_per_kg * ahead.carbon[farm]
@@ -215,15 +209,16 @@ class Planner:
             cooling=cooling,
             heat_eur=_VENTED_EUR * np.minimum(lit + sun / 100.0, 1.0),
             warm_eur=worth.warm_eur,
-            lowest=store.min_state_of_charge_percent * per_percent,
-            highest=store.max_state_of_charge_percent * per_percent,
-            stored=percent * per_percent,
-            stored_eur=self.programme.plant.one_way_efficiency * float(price[late].mean()) - self._wear_eur,
+            lowest=lowest,
+            highest=highest,
+            stored=float(state["stored_kwh"][farm]),
+            stored_eur=self.programme.plant.one_way_efficiency * float(price[late].mean()),
             holding_eur=self._holding_eur,
             wear_eur=self._wear_eur,
             air=air,
             mass=air if np.isnan(mass) else mass,
             peak_kw=float(filled(known(window, "grid_peak_power_kw"), 0.0)[farm]),
+            layers=np.asarray(state["layers"][farm], np.float64),
         )
 
     def _ramped(self, led_kw: float, lit: Array) -> Array:
