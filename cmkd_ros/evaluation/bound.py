@@ -11,7 +11,7 @@ It is the value of a linear programme in which every true trajectory is feasible
   is at least the least slope of Xu's depth curve, at an empty battery as cold as it can get, at the least that a unit
   of wear costs in this episode.
 * Solar power may be curtailed at will. Ramp limit, minimum runs, starts, dead bands, envelope and loops are left out.
-* Pump: no energy, no wear; the substrate always has water enough and is full at the end.
+* Pump: as little energy as suits, no wear; the substrate always has water enough and is full at the end.
 * Heat: the room's energy (air, vapour, mass) may hold whatever its temperatures allow. The heat pump works at the best
   performance that the hour allows, at any load, and never needs to dry. Vents open as it suits, at no more than what
   the compressor must do meanwhile (`relaxed_room._vents`), let out air as warm and as wet as it can get, and bring in

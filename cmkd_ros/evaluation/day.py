@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from cmkd_ros.contract.actions import ACTION_INDEX
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.samples import NANOSECONDS, Market
+from cmkd_ros.evaluation import tariffs
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.scenario import AFTER_H, BEFORE_H, HOUR_NS, Prices, Scenario, day_ahead_prices
+from cmkd_ros.evaluation.scenario import AFTER_H, BEFORE_H, HOUR_NS, Scenario, around
 from cmkd_ros.evaluation.windows import Observer
 from cmkd_ros.policy.rules import Rules
 from cmkd_ros.safety import Envelope, EnvelopeOptions, Meters
@@ -125,7 +126,7 @@ def live_through(
     `market` replaces the simulated prices. The same arguments, the same day.
     """
     start_ns = midnight_ns(site, date) // HOUR_NS * HOUR_NS
-    prices = day_ahead_prices(site, seed, start_ns, 24.0) if market is None else prices_of(market, start_ns)
+    prices = around(site, seed, start_ns, 24.0, market=True) if market is None else prices_of(market, start_ns)
     batch = Batch([Scenario(site, site.name, "", "test", seed, start_ns, 24.0, prices, measured)], step_s)
     observer, world, rules = Observer(batch), batch.world, Rules(site)
     warm = round(WARM_UP_H * 3600.0 / step_s)
@@ -148,11 +149,11 @@ def live_through(
     return Day(world, times, tuple(states), np.array(setpoints), many(world, times), paid)
 
 
-def prices_of(market: Market, start_ns: int) -> Prices:
+def prices_of(market: Market, start_ns: int) -> tariffs.Prices:
     """A file's prices as those of a day. Raises `ConfigurationError` where they do not hold it."""
     first_ns = start_ns - BEFORE_H * HOUR_NS
     hours = first_ns + np.arange(BEFORE_H + 24 + AFTER_H) * HOUR_NS
     series = np.stack([at(market, int(hour))[1][:, 0] for hour in hours], axis=1)
     if np.isnan(series[:2, BEFORE_H : BEFORE_H + 24]).any():
         raise ConfigurationError("prices", ["the file does not hold every hour of the day: name the --date it is of"])
-    return Prices(first_ns, series[0], series[1], series[2], day_ahead=True)
+    return tariffs.Prices(first_ns, series[0], series[1], series[2], day_ahead=True)

@@ -88,12 +88,13 @@ def electricity(r: Relaxing) -> None:
     lit = r.within("lit").mean(1)
     led = r.each("led", 0.0, site.led.power_kw * lit)
     machine = [(r.each(name, 0.0, site.hvac.power_kw), 1.0) for name in ("cool", "dry", "heat")]
+    pump = r.each("pump", 0.0, 2.0 * site.pump.rated_power_kw)  # from none at all
     charge = r.each("charge", 0.0, site.battery.power_kw)
     discharge = r.each("discharge", 0.0, site.battery.power_kw)
     excess = r.each("excess", 0.0, loads, h * values.excess_eur_per_kwh)
     base = r.within("base_kw").mean(1)
     power = [(taken, 1.0), (given, -1.0), (pv, 1.0), (discharge, 1.0)]
-    lp.rows([*power, *((mode, -1.0) for mode, _ in machine), (led, -1.0), (charge, -1.0)], base, base)
+    lp.rows([*power, *((mode, -1.0) for mode, _ in machine), (led, -1.0), (pump, -1.0), (charge, -1.0)], base, base)
     lp.rows(machine, high=site.hvac.power_kw)
     lp.rows([(pv, 1.0), (discharge, 1.0), (charge, -1.0)], high=site.grid.inverter_power_kw)
     lp.rows([(excess, 1.0), (taken, -1.0)], low=-site.grid.import_limit_kw)

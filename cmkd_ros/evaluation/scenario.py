@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.samples import NANOSECONDS
+from cmkd_ros.evaluation import tariffs
 from cmkd_ros.policy.objective import Values
-from cmkd_ros.simulation import prices as made_up
 from cmkd_ros.simulation.measured import Measured
 from cmkd_ros.simulation.noise import hashed
 from cmkd_ros.site import Site
@@ -29,25 +30,6 @@ _YEAR = 2026
 _SPAN = 1_000_000  # seeds of a split
 
 
-@dataclass(frozen=True)
-class Prices:
-    """One value an hour (H,), from the whole UTC hour `start_ns` on.
-
-    `day_ahead`: the next local day is published at 13:00 local time. Otherwise it is a tariff, known for ever.
-    """
-
-    start_ns: int
-    import_eur_per_kwh: Array
-    feed_in_eur_per_kwh: Array
-    carbon_kg_per_kwh: Array
-    day_ahead: bool
-
-    @property
-    def series(self) -> Array:
-        """(3, H) import, feed-in, carbon."""
-        return np.stack([self.import_eur_per_kwh, self.feed_in_eur_per_kwh, self.carbon_kg_per_kwh])
-
-
 @dataclass(frozen=True, eq=False)
 class Scenario:
     """One farm for `hours`. `seed` is that of weather, pump and whatever else comes by chance."""
@@ -59,7 +41,7 @@ class Scenario:
     seed: int
     start_ns: int
     hours: float
-    prices: Prices
+    prices: tariffs.Prices
     measured: Measured | None = None
     values: Values = field(default_factory=Values)
     note: str = ""
@@ -103,35 +85,11 @@ def synthetic(
     zone = ZoneInfo(site.location.timezone)
     midnight = datetime.datetime.combine(begin + datetime.timedelta(days=days), datetime.time(), zone)
     start_ns = int(midnight.timestamp()) * NANOSECONDS
-    prices = day_ahead_prices(site, number, start_ns, hours) if day_ahead else tariff_prices(site, start_ns, hours)
+    prices = around(site, number, start_ns, hours, market=day_ahead)
     return Scenario(site, site_name, season, split, number, start_ns, hours, prices, None, values or Values())
 
 
-def day_ahead_prices(site: Site, seed: int, start_ns: int, hours: float) -> Prices:
-    """The simulation's day-ahead market around an episode."""
-    first_ns = (start_ns // HOUR_NS - BEFORE_H) * HOUR_NS
-    count = BEFORE_H + int(np.ceil(hours)) + AFTER_H
-    blocks = [made_up.market(site, seed, first_ns + h * HOUR_NS) for h in range(0, count, 8)]
-    series = [
-        np.concatenate([getattr(block, name)[:8] for block in blocks])[:count]
-        for name in ("import_price_eur_per_kwh", "feed_in_price_eur_per_kwh", "grid_carbon_kg_per_kwh")
-    ]
-    return Prices(first_ns, series[0], series[1], series[2], day_ahead=True)
-
-
-def tariff_prices(site: Site, start_ns: int, hours: float) -> Prices:
-    """The site's own tariff around an episode: peak hours are local time."""
-    first_ns = (start_ns // HOUR_NS - BEFORE_H) * HOUR_NS
-    count = BEFORE_H + int(np.ceil(hours)) + AFTER_H
-    tariff = site.tariff
-    local = [site.local_time(first_ns + h * HOUR_NS).hour for h in range(count)]
-    dear = np.isin(local, tariff.peak_hours)
-    price = np.where(dear, tariff.peak_price_eur_per_kwh, tariff.import_price_eur_per_kwh)
-    full = np.ones(count)
-    return Prices(
-        first_ns,
-        price,
-        tariff.feed_in_price_eur_per_kwh * full,
-        tariff.grid_carbon_kg_per_kwh * full,
-        day_ahead=False,
-    )
+def around(site: Site, seed: int, start_ns: int, hours: float, *, market: bool) -> tariffs.Prices:
+    """Made-up prices from `BEFORE_H` before an episode to `AFTER_H` behind it."""
+    count = BEFORE_H + math.ceil(hours) + AFTER_H
+    return tariffs.synthetic(site, seed, (start_ns // HOUR_NS - BEFORE_H) * HOUR_NS, count, market=market)

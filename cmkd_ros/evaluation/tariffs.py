@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.samples import Market
-from cmkd_ros.evaluation.scenario import Prices
 from cmkd_ros.simulation import prices as made_up
 from cmkd_ros.site import Site
 from cmkd_ros.site.market import HOUR_NS
@@ -31,6 +30,25 @@ SURCHARGE = made_up.SURCHARGE  # EUR/kWh of tax and grid fee on a market price, 
 RAMP_PERCENT_PER_MIN = 10.0
 _FEE = 0.01  # EUR/kWh that a marketer of exported energy keeps
 _LEAST_FEED_IN = -0.05
+
+
+@dataclass(frozen=True)
+class Prices:
+    """One value an hour (H,), from the whole UTC hour `start_ns` on.
+
+    `day_ahead`: the next local day is published at 13:00 local time. Otherwise it is a tariff, known for ever.
+    """
+
+    start_ns: int
+    import_eur_per_kwh: Array
+    feed_in_eur_per_kwh: Array
+    carbon_kg_per_kwh: Array
+    day_ahead: bool
+
+    @property
+    def series(self) -> Array:
+        """(3, H) import, feed-in, carbon."""
+        return np.stack([self.import_eur_per_kwh, self.feed_in_eur_per_kwh, self.carbon_kg_per_kwh])
 
 
 class Series(Protocol):

@@ -22,7 +22,7 @@ import numpy as np
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.samples import NANOSECONDS, Market
 from cmkd_ros.evaluation import tariffs
-from cmkd_ros.evaluation.scenario import AFTER_H, BEFORE_H, Prices, Scenario, world_seed
+from cmkd_ros.evaluation.scenario import AFTER_H, BEFORE_H, Scenario, world_seed
 from cmkd_ros.policy.objective import Values
 from cmkd_ros.simulation.measured_year import CITYLEARN_START, MeasuredWeather, read_citylearn, read_weather
 from cmkd_ros.site import Site
@@ -81,7 +81,7 @@ class Sources:
         """The same farm where the weather was measured."""
         return site if self.weather is None else self.weather.placed(site)
 
-    def prices(self, site: Site, start_ns: int, hours: int, *, day_ahead: bool) -> Prices:
+    def prices(self, site: Site, start_ns: int, hours: int, *, day_ahead: bool) -> tariffs.Prices:
         """From the whole UTC hour `start_ns` on; without `day_ahead`, and without an own file, the site's tariff."""
         if self.own is not None:
             return tariffs.own_file(self.own, start_ns, hours)
@@ -177,14 +177,14 @@ def starts(sources: Sources, site: Site, season: str, split: str, hours: float) 
     return found
 
 
-def _again(prices: Prices, count: int) -> Prices:
+def _again(prices: tariffs.Prices, count: int) -> tariffs.Prices:
     """`count` hours, the last day repeated where they end before."""
     have = len(prices.import_eur_per_kwh)
     places = np.arange(count)
     places = np.where(places < have, places, have - 24 + (places - have) % 24)
     series = (prices.import_eur_per_kwh, prices.feed_in_eur_per_kwh, prices.carbon_kg_per_kwh)
     price, feed_in, carbon = (values[places] for values in series)
-    return Prices(prices.start_ns, price, feed_in, carbon, prices.day_ahead)
+    return tariffs.Prices(prices.start_ns, price, feed_in, carbon, prices.day_ahead)
 
 
 @functools.lru_cache(maxsize=16)

@@ -8,16 +8,19 @@ import pytest
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.evaluation import envelopes
+from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.bound import bound, relax
 from cmkd_ros.evaluation.ceilings import ceilings, truth
 from cmkd_ros.evaluation.episode import Recorded, run, warmed
 from cmkd_ros.evaluation.programme import Programme
 from cmkd_ros.evaluation.relaxed_room import SEEN_K, SEEN_PPM
+from cmkd_ros.evaluation.scenario import synthetic
 from cmkd_ros.physics import greenhouse, heatpump
 from cmkd_ros.physics.crop import ALL_AGES, photosynthesis
 from cmkd_ros.physics.greenhouse import OUTDOOR_PPM
 from cmkd_ros.policy.rules import Rules
 from cmkd_ros.simulation.indoors import REMOVAL_PER_S
+from cmkd_ros.site import load_site
 
 FARMS = 24
 
@@ -118,6 +121,7 @@ def pinned(result, farm, start):
     lp.narrow(columns["dose"], 0.0, grams + 1e-6)
     for name in ("reserve", "structure"):
         pin(ends[name][-1:], getattr(result.final.state, f"{name}_g_per_m2")[farm], 1e-6)
+    pin(columns["pump"], mean(record["pump_kw"]), 1e-6)
     pin(columns["vent"], mean(opening(result, farm, start)), 1e-6)
     machine = [(columns[name], 1.0) for name in ("cool", "dry", "heat")]
     lp.rows(machine, mean(record["hvac_kw"]) - 1e-6, mean(record["hvac_kw"]) + 1e-6)
@@ -137,6 +141,20 @@ def test_what_the_rules_did_is_feasible_too(batch, farm):
     solution = pinned(calm, farm, warmed(batch)).programme.solve()
     assert solution.feasible
     assert solution.value <= calm.objective_eur[farm]
+
+
+@pytest.mark.parametrize("name", ["small", "daylit", "large"])
+def test_it_holds_on_other_sites(name):
+    there = load_site(name)
+    made = Batch([synthetic(there, name, season, "train", 2, hours=8.0) for season in ("winter", "summer")])
+    few = np.repeat(np.arange(2), 8)
+    start = warmed(made).picked(made.repeated(8), few)
+    tried = run(made.repeated(8), Recorded(random_plans(there, 96, 16, 9)), start=start)
+    assert (np.repeat(bound(made, warmed(made).state), 8) <= tried.objective_eur).all()
+    for farm in range(0, 16, 3):
+        solution = pinned(tried, farm, start).programme.solve()
+        assert solution.feasible
+        assert solution.value <= tried.objective_eur[farm] + 1e-6
 
 
 def test_vents_are_never_wider_than_the_compressor_works():
