@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from cmkd_ros.contract.errors import PolicyError
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.physics import greenhouse
-from cmkd_ros.physics.heatpump import LOWEST_LOAD
 from cmkd_ros.policy import agronomy
 from cmkd_ros.policy.interface import Insight, State
 from cmkd_ros.policy.objective import Values
-from cmkd_ros.policy.planner import growth, health, room, store
+from cmkd_ros.policy.planner import climate, growth, health, room, store
 from cmkd_ros.policy.planner.dosing import Dosing
 from cmkd_ros.policy.planner.estimate import NAMES, Estimate
 from cmkd_ros.policy.planner.forecast import Ahead, Forecaster, Persistence, filled, known
@@ -35,7 +34,7 @@ _ROWS = (
     "hvac_kw",
     "heating_kw",
 )  # of a plan, kept for the day on which there is none
-_LED, _AIR, _HEATING = (_ROWS.index(name) for name in ("led_kw", "air", "heating_kw"))
+_LED, _AIR = _ROWS.index("led_kw"), _ROWS.index("air")
 _LEAD = 2  # the step whose temperature is asked for: a room follows in a quarter of an hour
 _LIT_PPM, _DARK_PPM = 945.0, 700.0
 # In the light, heating instead of drying costs CO2 that goes out with the damp air.
@@ -74,14 +73,15 @@ class Planner:
         self.forecaster = forecaster or Persistence(site, history=history)
         self._knows, self._tipburn_days = knows, tipburn_days
         self._estimate = Estimate(site, history)
-        self._drying = room.drying(site)
         self._per_kw = self._estimate.per_kw
         percents = site.battery.min_state_of_charge_percent, site.battery.max_state_of_charge_percent
         self._usable = tuple(percent / 100.0 * site.battery.capacity_kwh for percent in percents)
         self._lamp = Light(self._per_kw, site.led.power_kw, site.led.canopy_area_m2)
+        gram = greenhouse.BURNER_KWH_PER_G * values.gas_eur_per_kwh + 1e-3 * values.carbon_eur_per_kg
+        self._rhythm = climate.rhythm(site, gram)
+        self._drying = room.drying(site, self._rhythm.kw[:, 0], self._rhythm.kw[:, -1])
         self.programme = Programme(self._plant(demand_share), self.edges)
         self._water = Water(site, values.pump_eur, period_s)
-        gram = greenhouse.BURNER_KWH_PER_G * values.gas_eur_per_kwh + 1e-3 * values.carbon_eur_per_kg
         self._dosing = Dosing(site, agronomy.MOST_CO2_PPM, gram, values.lettuce_eur_per_kg, period_s)
         self._wear_eur, self._holding_eur = store.wear_eur(site, values)
 
@@ -104,7 +104,6 @@ class Planner:
             losses,
             site.led.canopy_area_m2,
             site.tariff.demand_charge_eur_per_kw_month * demand_share,
-            self._drying.per_heat,
         )
 
     def reset(self, batch: int) -> State:
@@ -112,7 +111,8 @@ class Planner:
         return {
             **self._estimate.reset(batch),
             "led_kw": np.zeros(batch),
-            "heats": np.zeros(batch, np.int64),
+            "part": np.zeros(batch, np.int64),
+            "setpoint": np.full(batch, np.nan),
             "irrigated_ns": np.zeros(batch, np.int64),
             "fast_since_ns": np.zeros(batch, np.int64),
             "pump": np.zeros(batch),
@@ -242,18 +242,19 @@ class Planner:
         led_kw = np.where(hour < site.led.min_dark_h, 0.0, led_kw)
         battery = np.where(safe, 0.0, plans[:, 0, 0])
         wanted = np.where(safe, programme.hvac_setpoint_celsius, plans[:, _LEAD, _AIR])
-        wanted, heats = self._heated(window, state, wanted, plans[:, 0, _HEATING])
-        setpoint = np.clip(wanted, agronomy.LOWEST_CELSIUS, agronomy.HIGHEST_CELSIUS)
-        light = (
-            led_kw * self._per_kw
-            + 1000.0 * room.SUN_UMOL_PER_J * 1e-3 * site.greenhouse.daylit_transmission * (ahead.irradiance[:, 0])
-        )
+        sun = 1e-3 * site.greenhouse.daylit_transmission * ahead.irradiance[:, 0]  # kW/m2
+        light = led_kw * self._per_kw + 1000.0 * room.SUN_UMOL_PER_J * sun
+        cycle = self._rhythm.cycle(ahead.outdoor_celsius[:, 0], light / (self._per_kw * site.led.power_kw))
+        part, air = window.time_ns // climate.PART_NS, known(window, "air_temperature_celsius")
+        fresh = climate.setpoint(cycle, window.time_ns, air, wanted)
+        setpoint = np.where(part == state["part"], np.asarray(state["setpoint"], np.float64), fresh)
+        setpoint = np.where(safe, programme.hvac_setpoint_celsius, setpoint)
         valve, burner = self._dosing.decide(
             window.time_ns,
             np.asarray(state["burner_ns"], np.int64),
             known(window, "co2_ppm"),
             light,
-            known(window, "air_temperature_celsius"),
+            air,
             known(window, "relative_humidity_percent"),
             ahead.outdoor_celsius[:, 0],
             setpoint,
@@ -277,29 +278,14 @@ class Planner:
         after: State = {
             **state,
             "led_kw": led_kw,
-            "heats": heats,
+            "part": part,
+            "setpoint": setpoint,
             "irrigated_ns": watering.irrigated_ns,
             "fast_since_ns": watering.fast_since_ns,
             "pump": watering.speed,
             "burner_ns": burner,
         }
         return actions, Insight.unknown(window.batch), after
-
-    def _heated(
-        self, window: Window, state: State, wanted: Array, heating_kw: Array
-    ) -> tuple[Array, NDArray[np.int64]]:
-        """Setpoint (B,) that makes the heat pump heat where the plan does, and whether it should do so from now on.
-
-        It starts well below its setpoint only, and runs at its lowest load near it, drying nothing meanwhile; once the
-        meter shows that it dries instead, it is started anew.
-        """
-        lowest_kw = LOWEST_LOAD * self.site.hvac.power_kw
-        air = known(window, "air_temperature_celsius")
-        heats = (heating_kw > 0.3 * lowest_kw) & ~np.isnan(air)
-        dries = known(window, "hvac_power_kw") > 1.35 * lowest_kw
-        goes_on = (np.asarray(state["heats"], np.int64) > 0) & ~dries
-        started = np.where(goes_on, np.minimum(np.maximum(wanted, air - 0.1), air + 0.1), air + 0.9)
-        return np.where(heats, started, wanted), heats.astype(np.int64)
 
     def explain(self, window: Window, actions: Array, state: State) -> list[str]:
         """What was planned, in one sentence a farm; `state` is that after the decision."""
