@@ -130,7 +130,8 @@ def evaluate(
     if as_json:
         print(json.dumps(found, allow_nan=False))
     else:
-        Console().print(summary_view(summary))
+        screen = Console()
+        screen.print(summary_view(summary, screen.width))
     if progress.failures:
         log = out / "failures.txt"
         log.write_text("\n".join(f"{f.where}: {f.what}\n{f.trace}" for f in progress.failures), encoding="utf-8")

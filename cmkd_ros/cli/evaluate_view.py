@@ -18,15 +18,23 @@ from cmkd_ros.evaluation.summary import ALL, Line, Summary
 _RIGHT = ("objective", "import", "vs N", "vs T", "cost", "peak", "yield", "regret closed")
 
 
-def summary_view(summary: Summary) -> Group:
-    """Medians of a site and season, one controller a line; changes and regret closed are of the sums."""
+_ROOMY = 100
+
+
+def summary_view(summary: Summary, width: int) -> Group:
+    """Medians of a site and season, one controller a line; changes and regret closed are of the sums.
+
+    Intervals of regret closed where `width` columns have room for them.
+    """
     parts: list[RenderableType] = []
     for site in dict.fromkeys(line.site for line in summary.lines):
         seasons = list(dict.fromkeys(line.season for line in summary.lines if line.site == site))
         for season in seasons:
             lines = summary.of(site, season)
             worlds = max(line.n for line in lines)
-            parts.append(_table(f"{site}, {'all seasons' if season == ALL else season}, {worlds} worlds", lines))
+            parts.append(
+                _table(f"{site}, {'all seasons' if season == ALL else season}, {worlds} worlds", lines, width >= _ROOMY)
+            )
             violated = [
                 f"{line.controller} {hours:.1f} h" for line in lines if (hours := line.medians["violations"].value)
             ]
@@ -65,7 +73,7 @@ def percent(found: Estimate | None, digits: int = 0) -> str:
     return text
 
 
-def _table(title: str, lines: Sequence[Line]) -> Table:
+def _table(title: str, lines: Sequence[Line], roomy: bool) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("controller", no_wrap=True)
     for heading in _RIGHT:
@@ -81,7 +89,7 @@ def _table(title: str, lines: Sequence[Line]) -> Table:
             _number(found["cost_eur"], 1),
             _number(found["peak_kw"], 1),
             _number(found["yield_kg"], 1),
-            percent(line.regret["sums"]),
+            percent(line.regret["sums"]) if roomy else changed(line.regret["sums"]).lstrip("+"),
         )
     return table
 

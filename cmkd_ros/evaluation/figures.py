@@ -168,7 +168,8 @@ def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
     found = {
         (line.season, line.controller): line.regret["sums"]
         for line in summary.lines
-        if line.site == site and line.season in seasons and line.regret["sums"].value is not None
+        if line.site == site and line.season in seasons and line.controller in shown
+        if line.regret["sums"].value is not None
     }
     shown = [name for name in shown if any((season, name) in found for season in seasons)]
     if not shown:
@@ -195,6 +196,7 @@ def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
             color=QUIET,
         )
     step = 1.0 / (len(shown) + 1.2)
+    told: set[str] = set()
     for row, season in enumerate(seasons):
         for place, controller in enumerate(shown):
             one = found.get((season, controller))
@@ -214,9 +216,10 @@ def regret(summary: Summary, site: str, seasons: Sequence[str], order: Sequence[
                 color=shade,
                 markersize=8,
                 markeredgecolor="white",
-                label=controller if row == 0 else f"_{row}",
+                label="_" if controller in told else controller,
             )
-    axis.set_xlim(low, max([1.12, *values]) + 0.03)
+            told.add(controller)
+    axis.set_xlim(low, min(max([1.12, *values]) + 0.03, 2.0))
     axis.set_ylim(len(seasons) - 0.5, -0.7)
     axis.set_yticks(range(len(seasons)), seasons, color=INK)
     axis.grid(axis="y", visible=False)

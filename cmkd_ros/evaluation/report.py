@@ -40,6 +40,13 @@ _TABLE = (
     "they need not fit the medians. Equal yield: that of N, the mean of its worlds, on each controller's own front; – "
     "where the front does not reach it. Violations: hours of bad climate or beyond the ramp limit."
 )
+_FRONTS = (
+    "Each controller that minds it ran at several prices of lettuce, which moves it along its own front. Compare at "
+    "equal yield: straight between two points, never beyond the last."
+)
+_POINTS = (
+    "Only one price of lettuce was run, so there are points and no fronts, and nothing is compared at equal yield."
+)
 _HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>cmkd evaluate</title>'
 _STYLE = """
 :root { color-scheme: light; }
@@ -117,8 +124,7 @@ def _of_site(
     parts.append(
         _figure(
             figures.fronts(summary, site, seasons, order),
-            "Each controller ran at several prices of lettuce, which moves it along its own front. Compare at equal "
-            "yield: straight between two points, never beyond the last.",
+            _FRONTS if any(len(fronts["import_kwh"].price) > 1 for fronts in summary.fronts.values()) else _POINTS,
         )
     )
     parts.append(

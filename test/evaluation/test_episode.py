@@ -144,7 +144,7 @@ def test_stored_value_has_a_price_for_each_store(batch):
     base = result.account
     for name, worth in (
         ("stored_kwh", base.mean_price * np.sqrt(batch.site.battery.round_trip_efficiency)),
-        ("reserve_kg", values.lettuce_eur_per_kg * 0.8 * 30.4),
+        ("reserve_kg", values.lettuce_eur_per_kg * 0.74 * 0.8 * 30.4),
         ("water_m3", values.water_eur_per_m3),
         ("room_kwh", -base.mean_price / 3.0),
     ):

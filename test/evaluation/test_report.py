@@ -119,6 +119,24 @@ def test_the_bound_has_an_objective_and_no_more(rows):
     assert any("Nobody can close more than" in said for said in regret_sentence(summary, "reference"))
 
 
+def test_far_off_values_do_not_flatten_the_room(rows):
+    pytest.importorskip("matplotlib")
+    from cmkd_ros.evaluation.figures import regret
+
+    own = [row for row in rows if row["lettuce_eur_per_kg"] == 2.0]
+    bound = [
+        {**row, "controller": BOUND, "objective_eur": row["objective_eur"] - 500.0}
+        for row in own
+        if row["controller"] == "best_plan"
+    ]
+    order = ["naive", "rules", "mpc", "best_plan", BOUND]
+    axis = regret(summarise([*own, *bound], price=2.0), "reference", ["winter", ALL], order).axes[0]
+    low, high = axis.get_xlim()
+    assert -0.7 < low < 0.0 and 1.0 < high <= 2.0
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["mpc"]
+    assert any("◀ naive" in text.get_text() for text in axis.texts), "who is far below is told, not left out"
+
+
 def test_the_report_is_whole_and_the_same_each_time(rows, tmp_path):
     pytest.importorskip("matplotlib")
     from cmkd_ros.evaluation.report import write

@@ -19,6 +19,7 @@ from cmkd_ros.physics.greenhouse import (
     BURNER_START_S,
     OUTDOOR_PPM,
 )
+from cmkd_ros.policy.objective import FRESH_PER_RESERVE
 from cmkd_ros.site import Site
 
 Array = NDArray[np.float64]
@@ -39,7 +40,7 @@ class Dosing:
         self._per_ppm = CO2_G_PER_M3_PPM * house.room_height_m  # g/m2
         self._leakage, self._vents = house.leakage_per_h, house.vent_per_h
         self._gram_eur, self._hot = gram_eur, site.hvac.hot_temperature_celsius - 1.0
-        fresh = CH2O_PER_CO2 * ALL_AGES.yield_of_growth * ALL_AGES.fresh_per_structure  # g per g of CO2
+        fresh = CH2O_PER_CO2 * FRESH_PER_RESERVE  # g per g of CO2
         self._worth = lettuce_eur_per_kg / 1000.0 * fresh
         self._period_h, self._burst_h = period_s / 3600.0, max(2.0 * period_s, BURNER_MIN_RUN_S) / 3600.0
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cmkd_ros.physics import crop
 from cmkd_ros.physics.crop import ALL_AGES, CH2O_PER_CO2
+from cmkd_ros.policy.objective import RESERVES_USED
 from cmkd_ros.policy.planner.estimate import REMOVAL_PER_S
 from cmkd_ros.policy.planner.problem import LOWEST, SEGMENTS, WARMTH
 
@@ -67,7 +68,8 @@ def worth(
     taken = np.array([np.interp(kw, steps, row) for kw, row in zip(led_kw, gross)])
     fresh = _FRESH * (1.0 + pace)
     growth, safe, slack = _ahead(canopy, taken, pace, celsius, lit, lengths_h)
-    per_gram = eur_per_kg / 1000.0 * CH2O_PER_CO2 * ALL_AGES.yield_of_growth * (1.0 - 0.5 * tipburn)
+    used = RESERVES_USED * ALL_AGES.yield_of_growth
+    per_gram = eur_per_kg / 1000.0 * CH2O_PER_CO2 * used * (1.0 - 0.5 * tipburn)
     burnt = _burnt(growth, safe, pace, reserve, structure, lengths_h)
     # What a share of tipburn spoils: half of that share of what grows, and three tenths of the light's use.
     spoils = tipburn_days * 86_400.0 * (0.5 + 0.3) * growth.mean() * fresh.mean() * eur_per_kg / 1000.0
@@ -78,8 +80,8 @@ def worth(
     maintenance = ALL_AGES.maintenance_per_s * structure * np.exp2((_STEPS - 25.0) / 10.0)
     gains = (
         growth[:, None] * _FRESH * _PACE_STEPS
-        + slack[:, None] * warm * (CH2O_PER_CO2 * ALL_AGES.yield_of_growth) * fresh[:, None]
-        - maintenance * ALL_AGES.yield_of_growth * fresh[:, None]
+        + slack[:, None] * warm * (CH2O_PER_CO2 * used) * fresh[:, None]
+        - maintenance * used * fresh[:, None]
     )
     warm_eur = kept * np.diff(gains, axis=1) / np.diff(_STEPS)
     falling = np.minimum.accumulate
