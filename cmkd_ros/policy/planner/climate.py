@@ -58,8 +58,9 @@ class Rhythm:
 
     def cycle(self, outdoor: Array, light: Array) -> NDArray[np.int64]:
         """Index of the cycle at the nearest of those points."""
-        i = np.clip(np.rint((outdoor - _OUTDOOR[0]) / 10.0), 0, 4).astype(np.intp)
-        return self.best[i, np.clip(np.rint(light * 4.0), 0, 4).astype(np.intp)]
+        row, column = (np.nan_to_num(place, nan=2.0) for place in ((outdoor - _OUTDOOR[0]) / 10.0, light * 4.0))
+        i, j = (np.clip(np.rint(place), 0, 4).astype(np.intp) for place in (row, column))
+        return self.best[i, j]
 
 
 def setpoint(cycle: NDArray[np.int64], time_ns: Stamps, air: Array, wanted: Array) -> Array:
