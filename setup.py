@@ -42,8 +42,10 @@ setup(
         "tzdata",
     ],
     extras_require={
+        "study": ["highspy>=1.8", "scipy"],  # planners and the studies of `cmkd evaluate`
         "learning": ["torch==2.13.0", "safetensors", "onnx", "scipy"],
         "dev": [
+            "highspy>=1.8",
             "hypothesis",
             # Exact: a new release may find new faults in old code, and that should come as a commit of its own.
             "mypy==2.4.1",

@@ -9,11 +9,11 @@ from importlib import metadata
 from pathlib import Path
 
 import cmkd_ros
+from cmkd_ros.simulation.world import VERSION
 from cmkd_ros.site.files import share
 
-#: Of the world and of what is judged in it. Figures of different versions are never compared; docs/yardstick.md says
-#: what each changed.
-WORLD = "1"
+#: Figures of different versions are never compared; docs/yardstick.md says what each changed.
+WORLD = str(VERSION)
 
 # What makes a figure. Drawing, statistics and the study's own order are no part of it.
 _ROOMS = ("contract", "site", "physics", "safety", "fusion", "policy", "simulation", "evaluation")

@@ -95,7 +95,7 @@ def soiling_loss(dry_days: ArrayLike) -> Array:
 def inverter_kw(dc_kw: ArrayLike, rated_kw: float) -> Array:
     """Power behind the inverter [kW]. Dobos, A. (2014), PVWatts version 5 manual, NREL/TP-6A20-62641; rated AC power
     `rated_kw`."""
-    most = rated_kw / _NOMINAL_EFFICIENCY  # kW of direct current at rated power
+    most = max(rated_kw, 1e-9) / _NOMINAL_EFFICIENCY  # kW of direct current at rated power
     share = numbers(dc_kw) / most
     # efficiency x share, written without the division by share
     power = _NOMINAL_EFFICIENCY / 0.9637 * (-0.0162 * share * share - 0.0059 * (share > 0.0) + 0.9858 * share)

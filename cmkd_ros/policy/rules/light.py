@@ -71,13 +71,15 @@ def light(
     # The running hour takes what the meters say this second, so that lights are shed before the limit is passed.
     own = first_known(reading.led_kw, np.minimum(reading.light / full_light(site), 1.0) * led.power_kw, 0.0)
     rest[:, 0] = np.where(np.isnan(reading.net_kw), rest[:, 0], reading.net_kw - own)
-    daylight = settings.daylight_trust * _daylight(reading, outlook, np.minimum(outlook.end_h, midnight), site)
+    sun = _sunlight(reading, outlook, own, site)
+    left_h = np.maximum(np.minimum(outlook.end_h, midnight) - outlook.start_h, 0.0)
+    daylight = settings.daylight_trust * (sun * left_h).sum(axis=1) * 3600.0 * 1e-6
 
     def wanted_kwh(price: Values) -> Values:
         target = led.light_sum_target_mol_per_m2 * settings.light_sum(price, lettuce_eur_per_kg)
         return np.maximum(target - column(light_sum + daylight), 0.0) / _mol_per_kwh(site)
 
-    plan = _cheapest(reading, outlook, rest, hours, wanted_kwh, site, settings)
+    plan = _cheapest(reading, outlook, rest, sun, hours, wanted_kwh, site, settings)
     percent = np.minimum(plan[:, 0] / led.power_kw * 100.0, 100.0)
     percent = np.where((window.local_hour < dark_h) | (percent < settings.led_least_percent), 0.0, percent)
 
@@ -90,7 +92,7 @@ def light(
     )
     if np.any(settings.plan_tomorrow > 0.0):
         tomorrow = tomorrow + column(settings.plan_tomorrow) * (
-            _tomorrow(reading, outlook, rest, midnight, dark_h, site, settings, lettuce_eur_per_kg) - tomorrow
+            _tomorrow(reading, outlook, rest, sun, midnight, dark_h, site, settings, lettuce_eur_per_kg) - tomorrow
         )
     return percent, np.where(hours > 0, plan, 0.0) + tomorrow
 
@@ -104,22 +106,25 @@ def _cheapest(
     reading: Reading,
     outlook: Outlook,
     rest: Values,
+    sun: Values,
     hours: Values,
     wanted_kwh: Callable[[Values], Values],
     site: Site,
     settings: RuleSettings,
 ) -> Values:
-    """Mean power (B, 24) in kW in the `hours` (B, 24) for the cheapest light. `rest` is net power without lights.
+    """Mean power (B, 24) in kW in the `hours` (B, 24) for the cheapest light. `rest` is net power without
+    lights, `sun` the light that comes by itself, umol/m2/s.
 
     An hour may draw what stays under the guard. Where the light then falls short, the guard rises until it does not, or
     to the hard guard.
     `wanted_kwh` says for prices (B, N) how much light is wanted in all where it costs that much. Brightness adds to the
-    price, evenly from dark to full power.
+    price, evenly from dark to full power, and sunlight is brightness too.
     """
     power_kw = site.led.power_kw
     most = column(power_kw * settings.led_most_percent / 100.0)
     draw = np.clip(reading.guard_kw[:, None] - rest, 0.0, most)
-    dearest = wanted_kwh(outlook.cost + column(settings.light_spread)).min(axis=1)
+    bright = column(settings.light_spread) * (sun / full_light(site))
+    dearest = wanted_kwh(outlook.cost + bright + column(settings.light_spread)).min(axis=1)
     for share in CEILINGS:
         short = (draw * hours).sum(axis=1) < dearest
         if not short.any():
@@ -132,7 +137,7 @@ def _cheapest(
     for low, high in itertools.pairwise(LEVELS * power_kw):
         upto = np.minimum(np.maximum(draw - low, 0.0), high - low)
         free = np.minimum(np.maximum(surplus - low, 0.0), high - low)
-        brightness = column(settings.light_spread) * (0.5 * (low + high) / power_kw)
+        brightness = bright + column(settings.light_spread) * (0.5 * (low + high) / power_kw)
         pieces += [free, upto - free]
         prices += [outlook.feed_in_price + brightness, outlook.cost + brightness]
     power, price = np.concatenate(pieces, axis=1), np.concatenate(prices, axis=1)  # (B, 192)
@@ -160,6 +165,7 @@ def _tomorrow(
     reading: Reading,
     outlook: Outlook,
     rest: Values,
+    sun: Values,
     midnight: Values,
     dark_h: Values,
     site: Site,
@@ -175,22 +181,23 @@ def _tomorrow(
         return target * part[:, None] * settings.light_sum(price, lettuce_eur_per_kg)
 
     length = np.maximum(outlook.end_h - outlook.start_h, 1e-9)
-    return _cheapest(reading, outlook, rest, hours, wanted_kwh, site, settings) * hours / length
+    return _cheapest(reading, outlook, rest, sun, hours, wanted_kwh, site, settings) * hours / length
 
 
-def _daylight(reading: Reading, outlook: Outlook, until_h: Values, site: Site) -> Values:
-    """Daylight (B,) to be expected at the canopy from now until `until_h` (B, 24), mol/m2.
+def _sunlight(reading: Reading, outlook: Outlook, own_kw: Values, site: Site) -> Values:
+    """Sunlight (B, 24) to be expected at the canopy, umol/m2/s; 0 in a closed room, or where not known.
 
-    As PV says: in proportion to the last 24 h of light that is not the lamps'. 0 in a closed room, or where not known.
+    Now, what the light meter shows above the lamps' `own_kw` (B,); later as PV says, in proportion to the last 24 h.
     """
-    lamps = reading.past("led_power_kw") / site.led.power_kw * full_light(site)
-    sun = np.maximum(reading.past("canopy_light_umol_per_m2_s") - lamps, 0.0)
+    per_lamp_kw = full_light(site) / site.led.power_kw
+    past = np.maximum(reading.past("canopy_light_umol_per_m2_s") - reading.past("led_power_kw") * per_lamp_kw, 0.0)
     pv = reading.past("pv_power_kw")
-    known = ~np.isnan(sun + pv)
+    known = ~np.isnan(past + pv)
     made = np.where(known, pv, 0.0).sum(axis=1)
-    per_kw = np.where(known, sun, 0.0).sum(axis=1) / np.maximum(made, 0.5 * site.pv.peak_power_kw)
-    hours = np.maximum(until_h - outlook.start_h, 0.0)
-    return per_kw * (outlook.pv_kw * hours).sum(axis=1) * 3600.0 * 1e-6
+    per_kw = np.where(known, past, 0.0).sum(axis=1) / np.maximum(made, max(0.5 * site.pv.peak_power_kw, 1e-9))
+    sun = per_kw[:, None] * outlook.pv_kw
+    sun[:, 0] = first_known(np.maximum(reading.light - own_kw * per_lamp_kw, 0.0), sun[:, 0])
+    return sun
 
 
 def _mol_per_kwh(site: Site) -> float:
