@@ -33,7 +33,8 @@ from cmkd_ros.evaluation.home import (
 from cmkd_ros.fusion.future import HOUR_NS, clear_sky, known_future
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.policy.interface import Policy, State
-from cmkd_ros.policy.planner.programme import Facts, Plant, Programme
+from cmkd_ros.policy.planner.problem import Facts, Plant
+from cmkd_ros.policy.planner.programme import Programme
 from cmkd_ros.policy.rules import Rules
 from cmkd_ros.simulation.measured_year import FONTANA
 from cmkd_ros.site import Site, sections
@@ -120,7 +121,7 @@ def facts_of(store: Store, load: Array, pv: Array, price: Array, stored: float, 
         stored=stored,
         stored_eur=worth,
         holding_eur=0.0,
-        wear_eur=0.0,
+        wear_eur=np.zeros(3),
         air=20.0,
         mass=20.0,
         peak_kw=0.0,

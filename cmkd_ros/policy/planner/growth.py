@@ -12,7 +12,7 @@ from cmkd_ros.physics import crop
 from cmkd_ros.physics.crop import ALL_AGES, CH2O_PER_CO2
 from cmkd_ros.policy.objective import RESERVES_USED
 from cmkd_ros.policy.planner.estimate import REMOVAL_PER_S
-from cmkd_ros.policy.planner.programme import LOWEST, SEGMENTS, WARMTH
+from cmkd_ros.policy.planner.problem import LOWEST, SEGMENTS, WARMTH
 
 Array = NDArray[np.float64]
 

@@ -8,19 +8,18 @@ from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import PolicyError
 from cmkd_ros.fusion.window import Window
-from cmkd_ros.physics import battery as wear
 from cmkd_ros.physics import greenhouse
-from cmkd_ros.physics.heatpump import LOWEST_LOAD
 from cmkd_ros.policy import agronomy
 from cmkd_ros.policy.interface import Insight, State
-from cmkd_ros.policy.objective import END_OF_LIFE, Values
-from cmkd_ros.policy.planner import growth, health, room
+from cmkd_ros.policy.objective import Values
+from cmkd_ros.policy.planner import climate, growth, health, room, store
 from cmkd_ros.policy.planner.dosing import Dosing
 from cmkd_ros.policy.planner.estimate import NAMES, Estimate
 from cmkd_ros.policy.planner.forecast import Ahead, Forecaster, Persistence, filled, known
 from cmkd_ros.policy.planner.growth import Light
 from cmkd_ros.policy.planner.horizon import edges_h, lit_share
-from cmkd_ros.policy.planner.programme import Facts, Plan, Plant, Programme
+from cmkd_ros.policy.planner.problem import LAYERS, Facts, Plan, Plant
+from cmkd_ros.policy.planner.programme import Programme
 from cmkd_ros.policy.planner.water import Water, Watering
 from cmkd_ros.site import Site
 
@@ -35,9 +34,8 @@ _ROWS = (
     "hvac_kw",
     "heating_kw",
 )  # of a plan, kept for the day on which there is none
-_LED, _AIR, _HEATING = (_ROWS.index(name) for name in ("led_kw", "air", "heating_kw"))
+_LED, _AIR = _ROWS.index("led_kw"), _ROWS.index("air")
 _LEAD = 2  # the step whose temperature is asked for: a room follows in a quarter of an hour
-_DEPTH = 0.5  # of a usual half cycle, 0..1
 _LIT_PPM, _DARK_PPM = 945.0, 700.0
 # In the light, heating instead of drying costs CO2 that goes out with the damp air.
 _VENTED_EUR = 0.3
@@ -75,14 +73,17 @@ class Planner:
         self.forecaster = forecaster or Persistence(site, history=history)
         self._knows, self._tipburn_days = knows, tipburn_days
         self._estimate = Estimate(site, history)
-        self._drying = room.drying(site)
         self._per_kw = self._estimate.per_kw
+        percents = site.battery.min_state_of_charge_percent, site.battery.max_state_of_charge_percent
+        self._usable = tuple(percent / 100.0 * site.battery.capacity_kwh for percent in percents)
         self._lamp = Light(self._per_kw, site.led.power_kw, site.led.canopy_area_m2)
+        gram = greenhouse.BURNER_KWH_PER_G * values.gas_eur_per_kwh + 1e-3 * values.carbon_eur_per_kg
+        self._rhythm = climate.rhythm(site, gram)
+        self._drying = room.drying(site, self._rhythm.kw[:, 0], self._rhythm.kw[:, -1])
         self.programme = Programme(self._plant(demand_share), self.edges)
         self._water = Water(site, values.pump_eur, period_s)
-        gram = greenhouse.BURNER_KWH_PER_G * values.gas_eur_per_kwh + 1e-3 * values.carbon_eur_per_kg
         self._dosing = Dosing(site, agronomy.MOST_CO2_PPM, gram, values.lettuce_eur_per_kg, period_s)
-        self._wear_eur, self._holding_eur = self._battery_wear()
+        self._wear_eur, self._holding_eur = store.wear_eur(site, values)
 
     def _plant(self, demand_share: float) -> Plant:
         site = self.site
@@ -103,34 +104,21 @@ class Planner:
             losses,
             site.led.canopy_area_m2,
             site.tariff.demand_charge_eur_per_kw_month * demand_share,
-            self._drying.per_heat,
         )
-
-    def _battery_wear(self) -> tuple[float, float]:
-        """EUR per kWh in or out, and for a kWh held for an hour more, of a battery of middling age."""
-        store = self.site.battery
-        pack_eur = self.values.battery_eur_per_kwh * store.capacity_kwh / (1.0 - END_OF_LIFE)
-        age = np.array([wear.COMMISSIONED, wear.COMMISSIONED + 1e-5])
-        per_wear = pack_eur * float(-np.diff(wear.remaining(age))[0] / 1e-5)
-        cycled = per_wear * float(wear.half_cycle(np.array(_DEPTH))) / (_DEPTH * store.capacity_kwh)
-        pack = wear.Pack(store.capacity_kwh, store.power_kw, 1.0, 60.0, 0.0)
-        idle = []
-        for share in (0.4, 0.6):
-            charge = wear.Charge(*(np.array([v]) for v in (share * store.capacity_kwh, 23.0, wear.COMMISSIONED, share)))
-            after, _, _ = wear.step(pack, charge, np.zeros(1), np.array([23.0]), 1.0)
-            idle.append(float(after.wear[0] - charge.wear[0]))
-        return cycled, per_wear * (idle[1] - idle[0]) / (0.2 * store.capacity_kwh)
 
     def reset(self, batch: int) -> State:
         """Nothing seen yet; every entry has a leading batch axis."""
         return {
             **self._estimate.reset(batch),
             "led_kw": np.zeros(batch),
-            "heats": np.zeros(batch, np.int64),
+            "part": np.zeros(batch, np.int64),
+            "setpoint": np.full(batch, np.nan),
             "irrigated_ns": np.zeros(batch, np.int64),
             "fast_since_ns": np.zeros(batch, np.int64),
             "pump": np.zeros(batch),
             "burner_ns": np.zeros(batch, np.int64),
+            "stored_kwh": np.full(batch, np.nan),
+            "layers": np.zeros((batch, len(LAYERS))),
             "basis": np.tile(self.programme.no_basis(), (batch, 1)),
             "plan": np.full((batch, self.steps, len(_ROWS)), np.nan),
             "planned_ns": np.zeros(batch, np.int64),
@@ -141,6 +129,7 @@ class Planner:
     def decide(self, window: Window, state: State) -> tuple[Array, Insight, State]:
         """Actions (B, 5), no opinion, and the next state. Finite whatever the window holds."""
         state = self._estimate.follow(window, state, np.asarray(state["led_kw"], np.float64))
+        state |= self._charged(window, state)
         new = np.asarray(state["irrigated_ns"], np.int64) == 0
         state["irrigated_ns"] = np.where(new, window.time_ns, state["irrigated_ns"])
         ahead = self.forecaster(window, self.edges)
@@ -161,6 +150,14 @@ class Planner:
         state["plan"] = np.where(solved[:, None, None], plans, state["plan"])
         state["planned_ns"] = np.where(solved, window.time_ns, state["planned_ns"])
         return self._acted(window, state, ahead, plans)
+
+    def _charged(self, window: Window, state: State) -> State:
+        """The battery's content, by its meter or else as it was, and the layers that it has come to be in."""
+        (lowest, highest), capacity = self._usable, self.site.battery.capacity_kwh
+        metered = known(window, "battery_state_of_charge_percent") * (capacity / 100.0)
+        stored = filled(metered, np.asarray(state["stored_kwh"], np.float64), 0.5 * (lowest + highest))
+        layers = store.moved(np.asarray(state["layers"], np.float64), stored - lowest, highest - lowest)
+        return {"stored_kwh": stored, "layers": layers}
 
     def plan(self, window: Window, state: State, ahead: Ahead, lit: Array, last: Array, farm: int) -> Plan:
         """One farm's plan. Raises `PolicyError` where there is none."""
@@ -189,10 +186,7 @@ class Planner:
         )
         outdoor = ahead.outdoor_celsius[farm]
         heating, cooling = room.performance(outdoor)
-        store = site.battery
-        unknown = 0.5 * (store.min_state_of_charge_percent + store.max_state_of_charge_percent)
-        percent = float(filled(known(window, "battery_state_of_charge_percent"), unknown)[farm])
-        per_percent = store.capacity_kwh / 100.0
+        lowest, highest = self._usable
         air = float(filled(known(window, "air_temperature_celsius"), room.ABOUT_CELSIUS)[farm])
         mass = float(state["mass_celsius"][farm])
         price = ahead.import_price[farm] + values.carbon_eur_per_kg * ahead.carbon[farm]
@@ -215,15 +209,16 @@ class Planner:
             cooling=cooling,
             heat_eur=_VENTED_EUR * np.minimum(lit + sun / 100.0, 1.0),
             warm_eur=worth.warm_eur,
-            lowest=store.min_state_of_charge_percent * per_percent,
-            highest=store.max_state_of_charge_percent * per_percent,
-            stored=percent * per_percent,
-            stored_eur=self.programme.plant.one_way_efficiency * float(price[late].mean()) - self._wear_eur,
+            lowest=lowest,
+            highest=highest,
+            stored=float(state["stored_kwh"][farm]),
+            stored_eur=self.programme.plant.one_way_efficiency * float(price[late].mean()),
             holding_eur=self._holding_eur,
             wear_eur=self._wear_eur,
             air=air,
             mass=air if np.isnan(mass) else mass,
             peak_kw=float(filled(known(window, "grid_peak_power_kw"), 0.0)[farm]),
+            layers=np.asarray(state["layers"][farm], np.float64),
         )
 
     def _ramped(self, led_kw: float, lit: Array) -> Array:
@@ -247,18 +242,19 @@ class Planner:
         led_kw = np.where(hour < site.led.min_dark_h, 0.0, led_kw)
         battery = np.where(safe, 0.0, plans[:, 0, 0])
         wanted = np.where(safe, programme.hvac_setpoint_celsius, plans[:, _LEAD, _AIR])
-        wanted, heats = self._heated(window, state, wanted, plans[:, 0, _HEATING])
-        setpoint = np.clip(wanted, agronomy.LOWEST_CELSIUS, agronomy.HIGHEST_CELSIUS)
-        light = (
-            led_kw * self._per_kw
-            + 1000.0 * room.SUN_UMOL_PER_J * 1e-3 * site.greenhouse.daylit_transmission * (ahead.irradiance[:, 0])
-        )
+        sun = 1e-3 * site.greenhouse.daylit_transmission * ahead.irradiance[:, 0]  # kW/m2
+        light = led_kw * self._per_kw + 1000.0 * room.SUN_UMOL_PER_J * sun
+        cycle = self._rhythm.cycle(ahead.outdoor_celsius[:, 0], light / (self._per_kw * site.led.power_kw))
+        part, air = window.time_ns // climate.PART_NS, known(window, "air_temperature_celsius")
+        fresh = climate.setpoint(cycle, window.time_ns, air, wanted)
+        setpoint = np.where(part == state["part"], np.asarray(state["setpoint"], np.float64), fresh)
+        setpoint = np.where(safe, programme.hvac_setpoint_celsius, setpoint)
         valve, burner = self._dosing.decide(
             window.time_ns,
             np.asarray(state["burner_ns"], np.int64),
             known(window, "co2_ppm"),
             light,
-            known(window, "air_temperature_celsius"),
+            air,
             known(window, "relative_humidity_percent"),
             ahead.outdoor_celsius[:, 0],
             setpoint,
@@ -282,29 +278,14 @@ class Planner:
         after: State = {
             **state,
             "led_kw": led_kw,
-            "heats": heats,
+            "part": part,
+            "setpoint": setpoint,
             "irrigated_ns": watering.irrigated_ns,
             "fast_since_ns": watering.fast_since_ns,
             "pump": watering.speed,
             "burner_ns": burner,
         }
         return actions, Insight.unknown(window.batch), after
-
-    def _heated(
-        self, window: Window, state: State, wanted: Array, heating_kw: Array
-    ) -> tuple[Array, NDArray[np.int64]]:
-        """Setpoint (B,) that makes the heat pump heat where the plan does, and whether it should do so from now on.
-
-        It starts well below its setpoint only, and runs at its lowest load near it, drying nothing meanwhile; once the
-        meter shows that it dries instead, it is started anew.
-        """
-        lowest_kw = LOWEST_LOAD * self.site.hvac.power_kw
-        air = known(window, "air_temperature_celsius")
-        heats = (heating_kw > 0.3 * lowest_kw) & ~np.isnan(air)
-        dries = known(window, "hvac_power_kw") > 1.35 * lowest_kw
-        goes_on = (np.asarray(state["heats"], np.int64) > 0) & ~dries
-        started = np.where(goes_on, np.minimum(np.maximum(wanted, air - 0.1), air + 0.1), air + 0.9)
-        return np.where(heats, started, wanted), heats.astype(np.int64)
 
     def explain(self, window: Window, actions: Array, state: State) -> list[str]:
         """What was planned, in one sentence a farm; `state` is that after the decision."""

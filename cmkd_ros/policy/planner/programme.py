@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The linear programme of a farm's next two days, and its solution by the simplex method (HiGHS, through highspy).
 
-Unknowns of each step k (length h_k): battery charge c, discharge d and content e; import i within the contract and o
-beyond it; export x; curtailed PV u; LED power in segments l_j of falling worth; heat pump power for heating qh,
-cooling qc and drying qd, and drying left undone w; the room's air temperature as a sum of segments t_j from 0 degC on,
-whose worth falls, too; temperature m of its slow mass. One more: the peak p of import.
+Unknowns of each step k (length h_k): charge c, discharge d and content e of each layer of the battery (see `store`);
+import i within the contract and o beyond it; export x; curtailed PV u; LED power in segments l of falling worth; heat
+pump power for heating qh, cooling qc and drying qd, and drying left undone w; the room's air temperature T as a sum of
+segments from 0 degC on, whose worth falls, too; temperature m of its slow mass. One more: the peak p of import.
 
-    balance   pv - u + i + o + d = base + c + sum l + qh + qc + qd + x
-    store     e_k = e_k-1 + h (eta c - d / eta)
+    balance   pv - u + i + o + sum d = base + sum c + sum l + qh + qc + qd + x
+    store     e_k = e_k-1 + h (eta c - d / eta)             of each layer
+    charge    sum c <= battery,  discharge  sum d <= battery
     air       C (T_k - T_k-1) / h = heat + a sum l + COPh qh - COPc qc + qd - L (T - outdoor) - G (T - m)
     mass      M (m_k - m_k-1) / h = G (T - m)
     dry       g qh + qc + qd + w >= dry + b sum l           (a heat pump that heats dries nothing meanwhile)
     most      qh + qc + qd <= heat pump
     peak      i + o <= p
-    inverter  pv - u + d - c <= inverter
+    inverter  pv - u + sum d - sum c <= inverter
 
 Every unknown that could be asked too much of has a costly way out, so a solution always exists. Costs are linear, and
 so are the small ones that break ties (a quadratic term takes the solver a hundred times as long): the solution is
@@ -23,28 +24,27 @@ unique, whatever basis the solver starts from.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import PolicyError
+from cmkd_ros.policy.planner.problem import LAYERS, LOWEST, SEGMENTS, WARMTH, Basis, Facts, Plan, Plant, layered
 
 Array = NDArray[np.float64]
-Basis = NDArray[np.int64]
 
-SEGMENTS = 4  # of the lights' power
-WARMTH = (20.0, 23.0, 26.0)  # degC: between the lowest and these, air has a worth of its own
-LOWEST, HIGHEST = 17.0, 26.0
 _COLUMNS = (
-    *("charge", "discharge", "stored", "import", "excess", "export", "curtailed"),
+    *(f"{name}{j}" for name in ("charge", "discharge", "stored") for j in range(len(LAYERS))),
+    *("import", "excess", "export", "curtailed"),
     *(f"led{j}" for j in range(SEGMENTS)),
     *("heat", "cool", "dry", "damp"),
     *("cold", "warm0", "warm1", "warm2", "hot"),
     "mass",
 )
-_ROWS = ("balance", "store", "air", "mass", "dry", "most", "peak", "inverter")
+_STORE = tuple(f"store{j}" for j in range(len(LAYERS)))
+_ROWS = ("balance", *_STORE, "charge", "discharge", "air", "mass", "dry", "most", "peak", "inverter")
+_CHARGE, _DISCHARGE, _STORED = (tuple(f"{n}{j}" for j in range(len(LAYERS))) for n in ("charge", "discharge", "stored"))
 _LED = tuple(f"led{j}" for j in range(SEGMENTS))
 _AIR = ("cold", "warm0", "warm1", "warm2", "hot")
 _HVAC = ("heat", "cool", "dry")
@@ -55,75 +55,15 @@ OUT_OF_BAND_EUR_PER_M2_K_H = 0.02
 DAMP_EUR_PER_KWH = 1.0
 # Ties: sooner rather than later, and none of two things that undo each other. Different for each unknown.
 _TIE = 2e-5
-_TIES = {"charge": 1.0, "discharge": 1.37, "curtailed": 0.61, "heat": 1.13, "cool": 0.83, "dry": 0.71, "export": 0.53}
-
-
-@dataclass(frozen=True)
-class Plant:
-    """What a farm is to the programme; floats in kW, kWh, kW/K, kWh/K."""
-
-    battery_kw: float
-    one_way_efficiency: float
-    import_kw: float
-    export_kw: float
-    inverter_kw: float
-    led_kw: float
-    hvac_kw: float
-    led_heat: float  # share of LED power that warms the air
-    dry_per_led: float  # kW of drying per kW of light
-    air_kwh_per_k: float
-    mass_kwh_per_k: float
-    mass_kw_per_k: float
-    loss_kw_per_k: float
-    area_m2: float
-    peak_eur_per_kw: float
-    dry_per_heat: float = 1.0  # kW of drying that a kW of heating leaves out
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known and expected for one farm; (S,) per step unless said otherwise."""
-
-    pv_kw: Array
-    base_kw: Array  # all that the programme does not decide
-    import_eur: Array  # per kWh, carbon included
-    feed_in_eur: Array
-    led_kw: Array  # most
-    led_eur: Array  # (S, SEGMENTS) worth of a kWh of light in each segment, falling
-    outdoor: Array
-    heat_kw: Array  # into the room, besides lights and heat pump
-    dry_kw: Array  # drying without light
-    heating: Array  # heat per electricity
-    cooling: Array
-    heat_eur: Array  # cost of a kWh of heating beyond its electricity: damp air that has to be blown out
-    warm_eur: Array  # (S, 3) worth of a kelvin for an hour, falling, below each of `WARMTH`
-    lowest: float  # bounds of the battery's content, kWh
-    highest: float
-    stored: float
-    stored_eur: float  # worth of a kWh at the end
-    holding_eur: float  # cost of a kWh for an hour
-    wear_eur: float  # of a kWh in or out
-    air: float
-    mass: float
-    peak_kw: float  # that is paid for already
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The solution; (S,) per step."""
-
-    battery_kw: Array
-    stored_kwh: Array
-    import_kw: Array
-    export_kw: Array
-    led_kw: Array
-    hvac_kw: Array
-    heating_kw: Array  # of that
-    air: Array
-    peak_kw: float
-    cost_eur: float
-    basis: Basis
-    iterations: int
+_TIES = {
+    **dict.fromkeys(_CHARGE, 1.0),
+    **dict.fromkeys(_DISCHARGE, 1.37),
+    "curtailed": 0.61,
+    "heat": 1.13,
+    "cool": 0.83,
+    "dry": 0.71,
+    "export": 0.53,
+}
 
 
 def load_solver() -> Any:
@@ -198,8 +138,8 @@ class Programme:
         found, info = self._solver.getBasis(), self._solver.getInfo()
         basis = np.array([int(status) for status in (*found.col_status, *found.row_status)], np.int64)
         return Plan(
-            of("charge") - of("discharge"),
-            of("stored"),
+            of(*_CHARGE) - of(*_DISCHARGE),
+            of(*_STORED) + min(facts.lowest, facts.stored),
             of("import", "excess"),
             of("export"),
             np.minimum(np.maximum(of(*_LED), 0.0), facts.led_kw),
@@ -225,10 +165,12 @@ class Programme:
             cost[at] += eur * h
             low[at], high[at] = least, most
 
-        put("charge", facts.wear_eur, 0.0, plant.battery_kw)
-        put("discharge", facts.wear_eur, 0.0, plant.battery_kw)
-        put("stored", facts.holding_eur, min(facts.lowest, facts.stored), max(facts.highest, facts.stored))
-        cost[self.at["stored"].stop - 1] -= facts.stored_eur
+        sizes, layers = layered(facts)
+        for j, (size, wear) in enumerate(zip(sizes, np.broadcast_to(facts.wear_eur, len(LAYERS)))):
+            put(_CHARGE[j], _TIE * 0.2 * j, 0.0, plant.battery_kw)
+            put(_DISCHARGE[j], wear / plant.one_way_efficiency + _TIE * 0.2 * j, 0.0, plant.battery_kw)
+            put(_STORED[j], facts.holding_eur, 0.0, size)
+            cost[self.at[_STORED[j]].stop - 1] -= facts.stored_eur - wear
         put("import", imports, 0.0, plant.import_kw)
         put("excess", imports + EXCESS_EUR_PER_KWH, 0.0, np.inf)
         put("export", -np.minimum(facts.feed_in_eur, imports - 1e-4), 0.0, plant.export_kw)
@@ -254,7 +196,9 @@ class Programme:
         first = np.zeros(steps)
         first[0] = 1.0
         equal("balance", facts.base_kw - np.maximum(facts.pv_kw, 0.0))
-        equal("store", facts.stored * first)
+        for name, content in zip(_STORE, layers):
+            equal(name, content * first)
+        row_high[self.row["charge"]] = row_high[self.row["discharge"]] = plant.battery_kw
         equal("air", facts.heat_kw + plant.loss_kw_per_k * facts.outdoor + plant.air_kwh_per_k * facts.air * first / h)
         equal("mass", plant.mass_kwh_per_k * facts.mass * first / h)
         row_low[self.row["dry"]] = facts.dry_kw
@@ -274,12 +218,14 @@ class Programme:
         eta, rate, slow = p.one_way_efficiency, p.air_kwh_per_k / h, p.mass_kwh_per_k / h
         kept = rate + p.loss_kw_per_k + p.mass_kw_per_k
         entries: list[tuple[str, str, Array | float, int]] = [
-            *(("balance", name, 1.0, 0) for name in ("import", "excess", "discharge")),
-            *(("balance", name, -1.0, 0) for name in ("charge", "export", "curtailed", *_LED, *_HVAC)),
-            ("store", "stored", 1.0, 0),
-            ("store", "stored", -1.0, 1),
-            ("store", "charge", -eta * h, 0),
-            ("store", "discharge", h / eta, 0),
+            *(("balance", name, 1.0, 0) for name in ("import", "excess", *_DISCHARGE)),
+            *(("balance", name, -1.0, 0) for name in (*_CHARGE, "export", "curtailed", *_LED, *_HVAC)),
+            *((row, name, 1.0, 0) for row, name in zip(_STORE, _STORED)),
+            *((row, name, -1.0, 1) for row, name in zip(_STORE, _STORED)),
+            *((row, name, -eta * h, 0) for row, name in zip(_STORE, _CHARGE)),
+            *((row, name, h / eta, 0) for row, name in zip(_STORE, _DISCHARGE)),
+            *(("charge", name, 1.0, 0) for name in _CHARGE),
+            *(("discharge", name, 1.0, 0) for name in _DISCHARGE),
             *(("air", name, kept, 0) for name in _AIR),
             *(("air", name, -rate, 1) for name in _AIR),
             ("air", "mass", -p.mass_kw_per_k, 0),
@@ -297,7 +243,8 @@ class Programme:
             *(("peak", name, 1.0, 0) for name in ("import", "excess")),
             *(
                 ("inverter", name, sign, 0)
-                for name, sign in (("curtailed", -1.0), ("discharge", 1.0), ("charge", -1.0))
+                for names, sign in ((("curtailed", *_CHARGE), -1.0), (_DISCHARGE, 1.0))
+                for name in names
             ),
         ]
         return entries

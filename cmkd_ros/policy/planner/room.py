@@ -44,21 +44,22 @@ def room_of(site: Site) -> Room:
 @dataclass(frozen=True)
 class Drying:
     """Electricity that keeps the air dry, whatever the temperature does: `dark_kw` (K,) without light at the outdoor
-    temperatures (K,), and `per_led` kW more per kW of light. While the heat pump heats, at its lowest load or more, it
-    dries nothing: `per_heat` kW of drying less per kW of heating."""
+    temperatures (K,), and `per_led` kW more per kW of light."""
 
     outdoor_celsius: Array
     dark_kw: Array
     per_led: float
-    per_heat: float
 
     def kw(self, outdoor_celsius: Array, sun_as_led_kw: Array) -> Array:
         """Without LEDs, in light that the sun gives; shapes broadcast."""
         return np.interp(outdoor_celsius, self.outdoor_celsius, self.dark_kw) + self.per_led * sun_as_led_kw
 
 
-def drying(site: Site) -> Drying:
-    """Run the room's physics at a held temperature and see what drying takes of what the canopy gives off."""
+def drying(site: Site, dark_kw: Array, lit_kw: Array) -> Drying:
+    """Run the room's physics at a held temperature and see what drying takes of what the canopy gives off.
+
+    No more than what the heat pump takes in its rhythm, (K,) in the dark and in full light at `_OUTDOOR`.
+    """
     room, area = room_of(site), site.led.canopy_area_m2
     share = np.repeat([0.0, 0.5, 1.0], len(_OUTDOOR))
     outdoor = np.tile(_OUTDOOR, 3)
@@ -79,8 +80,9 @@ def drying(site: Site) -> Drying:
         if step >= _SETTLED_H * 60:
             taken.append(flows.electric * area)
     kw = np.mean(taken, axis=0).reshape(3, len(_OUTDOOR))
-    per_heat = max(float(kw[0].mean()) / (heatpump.LOWEST_LOAD * site.hvac.power_kw), 1.0)
-    return Drying(_OUTDOOR, kw[0], float(np.mean((kw[2] - kw[0]) / site.led.power_kw)), per_heat)
+    per_led = float(np.mean((kw[2] - kw[0]) / site.led.power_kw))
+    rises = float(np.median((lit_kw - dark_kw)[1:4])) / site.led.power_kw
+    return Drying(_OUTDOOR, np.minimum(kw[0], dark_kw), max(per_led, rises))
 
 
 def performance(outdoor_celsius: Array) -> tuple[Array, Array]:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cmkd_ros.contract.errors import PolicyError
 from cmkd_ros.policy.planner import programme as module
 from cmkd_ros.policy.planner.horizon import edges_h
-from cmkd_ros.policy.planner.programme import SEGMENTS, Facts, Plant, Programme
+from cmkd_ros.policy.planner.problem import SEGMENTS, Facts, Plant
+from cmkd_ros.policy.planner.programme import Programme
 
 PLANT = Plant(
     battery_kw=10.0,
@@ -60,7 +61,7 @@ def facts(start_h=9.0, **changes):
         stored=12.0,
         stored_eur=0.2,
         holding_eur=0.002,
-        wear_eur=0.02,
+        wear_eur=np.full(3, 0.02),
         air=23.0,
         mass=22.0,
         peak_kw=8.0,
@@ -117,20 +118,22 @@ def test_it_agrees_with_an_independent_formulation(monkeypatch):
         ]
     )
     cost = imports.T @ (case.import_eur * h)
-    cost[at[0]] += case.wear_eur * h
-    cost[at[1]] += case.wear_eur * h
+    cost[at[1]] += 0.02 / eta * h
     cost[at[2]] -= case.feed_in_eur * h
     for j in range(SEGMENTS):
         cost[at[4 + j]] -= case.led_eur[:, j] * h
     held = content.T @ (case.holding_eur * h)
-    cost += held - case.stored_eur * content[-1]
+    worth = case.stored_eur - 0.02
+    cost += held - worth * content[-1]
     cost[-1] += PLANT.peak_eur_per_kw
     bounds = [(0, PLANT.battery_kw)] * (2 * n) + [(0, PLANT.export_kw)] * n + [(0, pv) for pv in case.pv_kw]
     bounds += [(0, most / SEGMENTS) for _ in range(SEGMENTS) for most in case.led_kw] + [(case.peak_kw, None)]
     other = linprog(cost, rows, limits, bounds=bounds, method="highs-ipm")
     assert other.status == 0
     value = other.fun + constant @ (case.import_eur * h)
-    value += case.holding_eur * case.stored * h.sum() - case.stored_eur * case.stored
+    # The programme counts what is above the lowest content.
+    above = case.stored - case.lowest
+    value += case.holding_eur * above * h.sum() - worth * above
     assert plan.cost_eur == pytest.approx(value, abs=1e-6)
     assert plan.peak_kw == pytest.approx(other.x[-1], abs=1e-6)
 
