@@ -25,6 +25,7 @@ def tune(
     lettuce: Annotated[float, typer.Option(help="EUR/kg; 0: the yardstick's.", min=0)] = 0.0,
     data: Annotated[str, typer.Option(help="Folder of measured weather and prices; empty: synthetic only.")] = "",
     tries: Annotated[int, typer.Option(help="A generation.", min=4)] = 16,
+    sigma: Annotated[float, typer.Option(help="First step, share of the ranges.", min=0.005, max=0.5)] = 0.15,
     finals: Annotated[int, typer.Option(help="Seeds a season and world in the finals.", min=1)] = 4,
     out: Annotated[str, typer.Option(help="Settings file; default: config/<controller>/<site>[-price].yaml.")] = "",
     state: Annotated[str, typer.Option(help="Where the search is kept, to go on after a break.")] = "",
@@ -56,7 +57,7 @@ def tune(
         problem = tuned.constant_problem(farm, constant.load_actions(start) if start else constant.DEFAULT)
     else:
         raise ConfigurationError("cmkd tune", [f"controller {controller!r}; there is rules, constant"])
-    plan = Plan(worlds=worlds, budget_h=budget, seed=seed, tries=tries, final_seeds=finals)
+    plan = Plan(worlds=worlds, budget_h=budget, seed=seed, tries=tries, final_seeds=finals, sigma=sigma)
     found = search(problem, plan, Path(state) if state else None, print)
     usual = values.lettuce_eur_per_kg == Values().lettuce_eur_per_kg
     suffix = "" if usual else f"-{values.lettuce_eur_per_kg:g}"
@@ -65,7 +66,8 @@ def tune(
     best = min(found.table, key=lambda row: float(row["validation_eur"]))
     about = (
         f"Settings of {controller!r} for site {farm.name!r}: cmkd tune --site {site} --controller {controller} "
-        f"--budget {budget:g} --seed {seed} --tries {tries} --finals {finals}\n"
+        f"--budget {budget:g} --seed {seed} --tries {tries} --finals {finals} --sigma {sigma:g}"
+        f"{f' --start {start}' if start else ''}\n"
         f"Tuned on {found.hours:.0f} simulated hours of training worlds (synthetic{' and measured' if data else ''}; "
         f"{', '.join(plan.seasons)}), chosen on {found.validation_hours:.0f} h of validation worlds;\n"
         f"lettuce at {values.lettuce_eur_per_kg:g} EUR/kg; {best['training_eur']:.2f} EUR in 72 h of training worlds, "

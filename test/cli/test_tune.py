@@ -28,5 +28,5 @@ def test_what_it_writes_can_be_read_and_says_how_it_was_made(tmp_path, controlle
     result = CliRunner().invoke(app, [*words, "--out", str(path), "--state", str(tmp_path / "s.json")])
     assert result.exit_code == 0, result.output
     assert "2880 simulated hours on training worlds" in result.output
-    assert "--budget 3000 --seed 1 --tries 4 --finals 1" in path.read_text()
+    assert "--budget 3000 --seed 1 --tries 4 --finals 1 --sigma 0.15" in path.read_text()
     load(path)

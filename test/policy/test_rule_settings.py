@@ -224,6 +224,19 @@ def test_only_the_dear_hours_are_given_up(site, window_of, at):
     assert less <= min(without_evening, 1.2 * 139.0) + 6.0
 
 
+def test_lamps_beside_the_sun_count_as_dear_and_stay_dimmer(site, window_of, at):
+    settings = RuleSettings(light_spread=0.2, light_elasticity=1.0, light_price_step=0.005)
+    rules = Rules(site, settings, period_s=300.0)
+
+    def led(sun, **settled):
+        facts = FACTS | {"canopy_light_umol_per_m2_s": sun, "pv_power_kw": 3.0, "load_power_kw": 6.0}
+        window = window_of(at(12), facts, np.full(24, 0.2), PAST | {"pv_power_kw": 3.0} | settled)
+        return rules.decide(window, rules.reset(1))[0][0, LED]
+
+    dark, sunny = led(0.0), led(150.0, canopy_light_umol_per_m2_s=30.0)
+    assert 0.0 < sunny < dark - 10.0
+
+
 def test_co2_is_dosed_with_a_gap_and_never_below_the_burners_lowest_fire(site, window_of, at):
     rules = Rules(site, RuleSettings(co2_gap=0.1, co2_least_valve_percent=30.0, co2_band=0.5))
     state, opened = rules.reset(1), []
