@@ -56,7 +56,7 @@ SEARCHED: dict[str, tuple[float, float]] = {
 DAYLIT = {"daylight_trust": (0.0, 1.2)}  # where the sun shines in
 
 # Where a search begins: found by hand, and by searches while the rules and the world were still being built, on
-# training worlds (about 350,000 simulated hours).
+# training worlds (about 500,000 simulated hours).
 BEGIN = RuleSettings(
     light_sum_factor=1.7,
     light_elasticity=1.6,

@@ -10,6 +10,7 @@ follows the share that passes its optical depth (`weather.light`), so thick clou
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import cv2
 import numpy as np
@@ -216,7 +217,7 @@ class Fisheye:
             open_ += self._blurred * (cv2.GaussianBlur(open_, (5, 5), 1.4) - open_)
             far = (f32(1.0) - self._clear) * (f32(1.0) - f32(0.8) * cover * cover)
             open_ = open_ * self._clear + far
-            share = f32(1.0) / (f32(1.0) + f32(0.1125) * low)
+            share: Any = f32(1.0) / (f32(1.0) + f32(0.1125) * low)
             dark = f32(0.35) + f32(0.65) * cover**3  # the deeper into a deck, the more its darker parts show
             share *= f32(1.0) - dark + f32(1.5) * dark * np.sqrt(share)
             soft = cv2.GaussianBlur(share, (5, 5), 1.4)
