@@ -29,8 +29,8 @@ Stamps = NDArray[np.int64]
 PART_NS = 300_000_000_000  # a quarter of the cycle
 # What each quarter asks for: True cools, False pauses.
 CYCLES = np.array([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0]], np.bool_)
-BELOW_K, ABOVE_K = 0.5, 0.9  # of the setpoint: below the temperature wanted, above the air (a pause needs 0.7 K)
-COLD_K, WARM_K = 0.5, 1.5  # away from what is wanted, from which on no cooling, no pause
+BELOW_K, ABOVE_K = 0.25, 0.9  # of the setpoint: below the temperature wanted, above the air (a pause needs 0.7 K)
+COLD_K, WARM_K = 0.3, 1.5  # away from what is wanted, from which on no cooling, no pause
 _OUTDOOR = np.array([-10.0, 0.0, 10.0, 20.0, 30.0])
 _LIGHT = np.array([0.0, 0.25, 0.5, 0.75, 1.0])  # of full LED light
 _WANTED, _TARGET_PPM = 22.0, 950.0
@@ -63,10 +63,15 @@ class Rhythm:
         return self.best[i, j]
 
 
-def setpoint(cycle: NDArray[np.int64], time_ns: Stamps, air: Array, wanted: Array) -> Array:
-    """(B,) degC for the running quarter of the cycle; what is wanted where the air's temperature is not known."""
+def setpoint(cycle: NDArray[np.int64], time_ns: Stamps, air: Array, wanted: Array, load: Array | float = 0.0) -> Array:
+    """(B,) degC for the running quarter of the cycle; what is wanted where the air's temperature is not known.
+
+    `load` is the share of its power that the heat pump will need: it takes half a kelvin off its setpoint for each
+    quarter of it.
+    """
     cools = CYCLES[cycle, (time_ns // PART_NS % CYCLES.shape[1]).astype(np.intp)]
-    low = np.where(air > wanted - COLD_K, wanted - BELOW_K, wanted)
+    lag = np.minimum(np.maximum(2.0 * (load - 0.45), 0.0), 1.2)
+    low = np.where(air > wanted - COLD_K, wanted - BELOW_K - lag, wanted)
     asked = np.where(cools | (air > wanted + WARM_K), low, air + ABOVE_K)
     asked = np.where(np.isnan(air), wanted, asked)
     return np.clip(asked, agronomy.LOWEST_CELSIUS, agronomy.HIGHEST_CELSIUS)
@@ -101,5 +106,9 @@ def rhythm(site: Site, gram_eur: float) -> Rhythm:
     kw = taken * (area / _MEASURED)
     cost = _PRICE * kw + (gram_eur * dosed * area + _OUT_OF_BAND * area / 100.0 * away) / _MEASURED
     shape = len(CYCLES), len(_OUTDOOR), len(_LIGHT)
-    best = cost.reshape(shape).argmin(axis=0)
+    cost = cost.reshape(shape)
+    grid = site.grid
+    if 0.0 < grid.ramp_limit_percent_per_min / 100.0 * grid.import_limit_kw < site.hvac.power_kw:
+        cost[1:] = np.inf  # every start would break the connection's limit
+    best = cost.argmin(axis=0)
     return Rhythm(best.astype(np.int64), np.take_along_axis(kw.reshape(shape), best[None], axis=0)[0])

@@ -34,11 +34,12 @@ _ROWS = (
     "hvac_kw",
     "heating_kw",
 )  # of a plan, kept for the day on which there is none
-_LED, _AIR = _ROWS.index("led_kw"), _ROWS.index("air")
+_LED, _AIR, _HVAC = (_ROWS.index(name) for name in ("led_kw", "air", "hvac_kw"))
 _LEAD = 2  # the step whose temperature is asked for: a room follows in a quarter of an hour
 _LIT_PPM, _DARK_PPM = 945.0, 700.0
 # In the light, heating instead of drying costs CO2 that goes out with the damp air.
 _VENTED_EUR = 0.3
+_RAMP_SHARE = 0.5  # of the ramp limit, that the lights may take at a decision
 
 
 class Planner:
@@ -78,6 +79,7 @@ class Planner:
         self._usable = tuple(percent / 100.0 * site.battery.capacity_kwh for percent in percents)
         self._lamp = Light(self._per_kw, site.led.power_kw, site.led.canopy_area_m2)
         gram = greenhouse.BURNER_KWH_PER_G * values.gas_eur_per_kwh + 1e-3 * values.carbon_eur_per_kg
+        self._gram_eur = gram
         self._rhythm = climate.rhythm(site, gram)
         self._drying = room.drying(site, self._rhythm.kw[:, 0], self._rhythm.kw[:, -1])
         self.programme = Programme(self._plant(demand_share), self.edges)
@@ -186,6 +188,7 @@ class Planner:
         )
         outdoor = ahead.outdoor_celsius[farm]
         heating, cooling = room.performance(outdoor)
+        vent_kw, vent_eur = room.vents(site, outdoor, self._gram_eur, ppm)
         lowest, highest = self._usable
         air = float(filled(known(window, "air_temperature_celsius"), room.ABOUT_CELSIUS)[farm])
         mass = float(state["mass_celsius"][farm])
@@ -207,7 +210,7 @@ class Planner:
             dry_kw=np.minimum(self._drying.kw(outdoor, absorbed), 0.8 * site.hvac.power_kw),
             heating=heating,
             cooling=cooling,
-            heat_eur=_VENTED_EUR * np.minimum(lit + sun / 100.0, 1.0),
+            heat_eur=_VENTED_EUR * np.minimum((led_kw * self._per_kw + sun) / 50.0, 1.0),
             warm_eur=worth.warm_eur,
             lowest=lowest,
             highest=highest,
@@ -218,13 +221,15 @@ class Planner:
             air=air,
             mass=air if np.isnan(mass) else mass,
             peak_kw=float(filled(known(window, "grid_peak_power_kw"), 0.0)[farm]),
+            vent_kw=vent_kw,
+            vent_eur=2.0 * vent_eur + 0.02,
             layers=np.asarray(state["layers"][farm], np.float64),
         )
 
     def _ramped(self, led_kw: float, lit: Array) -> Array:
         """(S,) what the lights may reach, and from where they must come down, within the connection's ramp limit."""
         grid = self.site.grid
-        step = 0.8 * grid.ramp_limit_percent_per_min / 100.0 * grid.import_limit_kw
+        step = _RAMP_SHARE * grid.ramp_limit_percent_per_min / 100.0 * grid.import_limit_kw
         decisions = (self.edges[:-1] * 3600.0) / self.period_s
         up = led_kw + step * (1.0 + np.floor(decisions))
         ends = np.flatnonzero(lit <= 0.0)
@@ -240,13 +245,18 @@ class Planner:
         hour = window.local_hour
         led_kw = np.where(safe & ((hour < programme.led_on_hour) | (hour >= programme.led_off_hour)), 0.0, led_kw)
         led_kw = np.where(hour < site.led.min_dark_h, 0.0, led_kw)
+        if site.grid.ramp_limit_percent_per_min > 0.0:
+            step = _RAMP_SHARE * site.grid.ramp_limit_percent_per_min / 100.0 * site.grid.import_limit_kw
+            slow = np.maximum(led_kw, np.asarray(state["led_kw"], np.float64) - step)
+            led_kw = np.where(hour < site.led.min_dark_h, led_kw, slow)
         battery = np.where(safe, 0.0, plans[:, 0, 0])
         wanted = np.where(safe, programme.hvac_setpoint_celsius, plans[:, _LEAD, _AIR])
         sun = 1e-3 * site.greenhouse.daylit_transmission * ahead.irradiance[:, 0]  # kW/m2
         light = led_kw * self._per_kw + 1000.0 * room.SUN_UMOL_PER_J * sun
         cycle = self._rhythm.cycle(ahead.outdoor_celsius[:, 0], light / (self._per_kw * site.led.power_kw))
         part, air = window.time_ns // climate.PART_NS, known(window, "air_temperature_celsius")
-        fresh = climate.setpoint(cycle, window.time_ns, air, wanted)
+        load = np.where(safe, 0.0, plans[:, _LEAD, _HVAC] / site.hvac.power_kw)
+        fresh = climate.setpoint(cycle, window.time_ns, air, wanted, load)
         setpoint = np.where(part == state["part"], np.asarray(state["setpoint"], np.float64), fresh)
         setpoint = np.where(safe, programme.hvac_setpoint_celsius, setpoint)
         valve, burner = self._dosing.decide(

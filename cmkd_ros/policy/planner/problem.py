@@ -13,7 +13,7 @@ Basis = NDArray[np.int64]
 
 SEGMENTS = 4  # of the lights' power
 LAYERS = np.array([0.35, 0.35, 0.30])  # of the battery's usable content
-WARMTH = (20.0, 23.0, 26.0)  # degC: between the lowest and these, air has a worth of its own
+WARMTH = (20.0, 23.0, 26.0, 30.0)  # degC: between the lowest and these, air has a worth of its own
 LOWEST, HIGHEST = 17.0, 26.0
 
 
@@ -55,7 +55,7 @@ class Facts:
     heating: Array  # heat per electricity
     cooling: Array
     heat_eur: Array  # cost of a kWh of heating beyond its electricity: damp air that has to be blown out
-    warm_eur: Array  # (S, 3) worth of a kelvin for an hour, falling, below each of `WARMTH`
+    warm_eur: Array  # (S, 4) worth of a kelvin for an hour, falling, below each of `WARMTH`
     lowest: float  # bounds of the battery's content, kWh
     highest: float
     stored: float
@@ -65,6 +65,8 @@ class Facts:
     air: float
     mass: float
     peak_kw: float  # that is paid for already
+    vent_kw: Array | float = 0.0  # heat that open vents can take out
+    vent_eur: Array | float = 0.0  # cost of a kWh of that: CO2 goes with it
     layers: Array | None = None  # (3,) kWh above `lowest` in each; as after charging where not known
 
 

@@ -3,13 +3,14 @@
 
 Unknowns of each step k (length h_k): charge c, discharge d and content e of each layer of the battery (see `store`);
 import i within the contract and o beyond it; export x; curtailed PV u; LED power in segments l of falling worth; heat
-pump power for heating qh, cooling qc and drying qd, and drying left undone w; the room's air temperature T as a sum of
-segments from 0 degC on, whose worth falls, too; temperature m of its slow mass. One more: the peak p of import.
+pump power for heating qh, cooling qc and drying qd, and drying left undone w; heat v that vents take out; the room's
+air temperature T as a sum of segments from 0 degC on, whose worth falls, too; temperature m of its slow mass. One more:
+the peak p of import.
 
     balance   pv - u + i + o + sum d = base + sum c + sum l + qh + qc + qd + x
     store     e_k = e_k-1 + h (eta c - d / eta)             of each layer
     charge    sum c <= battery,  discharge  sum d <= battery
-    air       C (T_k - T_k-1) / h = heat + a sum l + COPh qh - COPc qc + qd - L (T - outdoor) - G (T - m)
+    air       C (T_k - T_k-1) / h = heat + a sum l + COPh qh - COPc qc + qd - v - L (T - outdoor) - G (T - m)
     mass      M (m_k - m_k-1) / h = G (T - m)
     dry       g qh + qc + qd + w >= dry + b sum l           (a heat pump that heats dries nothing meanwhile)
     most      qh + qc + qd <= heat pump
@@ -34,19 +35,19 @@ from cmkd_ros.policy.planner.problem import LAYERS, LOWEST, SEGMENTS, WARMTH, Ba
 
 Array = NDArray[np.float64]
 
+_AIR = ("cold", *(f"warm{j}" for j in range(len(WARMTH))), "hot")
 _COLUMNS = (
     *(f"{name}{j}" for name in ("charge", "discharge", "stored") for j in range(len(LAYERS))),
     *("import", "excess", "export", "curtailed"),
     *(f"led{j}" for j in range(SEGMENTS)),
-    *("heat", "cool", "dry", "damp"),
-    *("cold", "warm0", "warm1", "warm2", "hot"),
+    *("heat", "cool", "dry", "damp", "vent"),
+    *_AIR,
     "mass",
 )
 _STORE = tuple(f"store{j}" for j in range(len(LAYERS)))
 _ROWS = ("balance", *_STORE, "charge", "discharge", "air", "mass", "dry", "most", "peak", "inverter")
 _CHARGE, _DISCHARGE, _STORED = (tuple(f"{n}{j}" for j in range(len(LAYERS))) for n in ("charge", "discharge", "stored"))
 _LED = tuple(f"led{j}" for j in range(SEGMENTS))
-_AIR = ("cold", "warm0", "warm1", "warm2", "hot")
 _HVAC = ("heat", "cool", "dry")
 
 # EUR; what nobody pays but the plan
@@ -180,6 +181,7 @@ class Programme:
         for name in _HVAC:
             put(name, facts.heat_eur if name == "heat" else 0.0, 0.0, plant.hvac_kw)
         put("damp", DAMP_EUR_PER_KWH, 0.0, np.inf)
+        put("vent", _TIE + facts.vent_eur, 0.0, facts.vent_kw)
         out = OUT_OF_BAND_EUR_PER_M2_K_H * plant.area_m2
         put("cold", -out, -np.inf, LOWEST)
         for j, (start, end) in enumerate(zip((LOWEST, *WARMTH), WARMTH)):
@@ -233,6 +235,7 @@ class Programme:
             ("air", "heat", -self._performance["heat"], 0),
             ("air", "cool", -self._performance["cool"], 0),
             ("air", "dry", -1.0, 0),
+            ("air", "vent", 1.0, 0),
             ("mass", "mass", slow + p.mass_kw_per_k, 0),
             ("mass", "mass", -slow, 1),
             *(("mass", name, -p.mass_kw_per_k, 0) for name in _AIR),

@@ -25,6 +25,8 @@ _OUTDOOR = np.array([-10.0, 0.0, 10.0, 20.0, 30.0])
 _OUTDOOR_HUMIDITY = 0.78
 _LEAF_AREA = 7.0
 _SETTLED_H, _MEASURED_H = 2, 3
+_NEAR_LOWEST = 1.45
+_VENTED_CELSIUS, _VENTED_VAPOUR = 26.0, 20.0
 
 
 def room_of(site: Site) -> Room:
@@ -58,7 +60,8 @@ class Drying:
 def drying(site: Site, dark_kw: Array, lit_kw: Array) -> Drying:
     """Run the room's physics at a held temperature and see what drying takes of what the canopy gives off.
 
-    No more than what the heat pump takes in its rhythm, (K,) in the dark and in full light at `_OUTDOOR`.
+    In the dark as much as the heat pump takes in its rhythm ((K,) in the dark and in full light at `_OUTDOOR`), but no
+    more than near its lowest load: beyond that it heats, which the programme decides.
     """
     room, area = room_of(site), site.led.canopy_area_m2
     share = np.repeat([0.0, 0.5, 1.0], len(_OUTDOOR))
@@ -82,7 +85,19 @@ def drying(site: Site, dark_kw: Array, lit_kw: Array) -> Drying:
     kw = np.mean(taken, axis=0).reshape(3, len(_OUTDOOR))
     per_led = float(np.mean((kw[2] - kw[0]) / site.led.power_kw))
     rises = float(np.median((lit_kw - dark_kw)[1:4])) / site.led.power_kw
-    return Drying(_OUTDOOR, np.minimum(kw[0], dark_kw), max(per_led, rises))
+    most = _NEAR_LOWEST * heatpump.LOWEST_LOAD * site.hvac.power_kw
+    return Drying(_OUTDOOR, np.minimum(dark_kw, most), max(per_led, rises))
+
+
+def vents(site: Site, outdoor_celsius: Array, gram_eur: float, ppm: Array) -> tuple[Array, Array]:
+    """(kW of heat that wide open vents take out of a warm room, vapour's included; what a kWh of it costs in CO2)."""
+    house, area = site.greenhouse, site.led.canopy_area_m2
+    volume = area * house.room_height_m
+    warmer = np.maximum(_VENTED_CELSIUS - outdoor_celsius, 0.0)
+    vapour = np.maximum(_VENTED_VAPOUR - _OUTDOOR_HUMIDITY * greenhouse.saturated(outdoor_celsius), 0.0)  # g/m3
+    per_change = volume * (greenhouse.AIR_KWH_PER_M3_K * warmer + greenhouse.LATENT_KWH_PER_G * vapour)  # kWh
+    grams = volume * crop.CO2_G_PER_M3_PPM * (ppm - greenhouse.OUTDOOR_PPM)
+    return house.vent_per_h * per_change, gram_eur * grams / np.maximum(per_change, 1e-3)
 
 
 def performance(outdoor_celsius: Array) -> tuple[Array, Array]:

@@ -55,7 +55,7 @@ def facts(start_h=9.0, **changes):
         heating=3.3 * full,
         cooling=5.4 * full,
         heat_eur=0.0 * full,
-        warm_eur=np.outer(full, [0.08, 0.04, -0.02]),
+        warm_eur=np.outer(full, [0.08, 0.04, -0.02, -0.05]),
         lowest=2.5,
         highest=23.75,
         stored=12.0,
@@ -88,7 +88,7 @@ def test_it_agrees_with_an_independent_formulation(monkeypatch):
     monkeypatch.setattr(module, "_TIE", 0.0)
     nothing = {name: np.zeros(STEPS) for name in ("heat_kw", "dry_kw")}
     idle = dataclasses.replace(PLANT, led_heat=0.0, dry_per_led=0.0)
-    case = facts(**nothing, outdoor=np.full(STEPS, 22.0), air=22.0, mass=22.0, warm_eur=np.zeros((STEPS, 3)))
+    case = facts(**nothing, outdoor=np.full(STEPS, 22.0), air=22.0, mass=22.0, warm_eur=np.zeros((STEPS, 4)))
     plan = Programme(idle, EDGES).solve(case)
 
     n, eta, h = STEPS, PLANT.one_way_efficiency, LENGTHS
