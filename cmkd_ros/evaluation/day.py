@@ -17,7 +17,7 @@ from cmkd_ros.evaluation import tariffs
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.scenario import AFTER_H, BEFORE_H, HOUR_NS, Scenario, around
 from cmkd_ros.evaluation.windows import Observer
-from cmkd_ros.policy.rules import Rules
+from cmkd_ros.policy.rules import Rules, settings_for
 from cmkd_ros.safety import Envelope, EnvelopeOptions, Meters
 from cmkd_ros.simulation.measured import Measured
 from cmkd_ros.simulation.sky import fisheye
@@ -128,7 +128,8 @@ def live_through(
     start_ns = midnight_ns(site, date) // HOUR_NS * HOUR_NS
     prices = around(site, seed, start_ns, 24.0, market=True) if market is None else prices_of(market, start_ns)
     batch = Batch([Scenario(site, site.name, "", "test", seed, start_ns, 24.0, prices, measured)], step_s)
-    observer, world, rules = Observer(batch), batch.world, Rules(site)
+    settings = settings_for(site, batch.values.lettuce_eur_per_kg)
+    observer, world, rules = Observer(batch), batch.world, Rules(site, settings, period_s=float(step_s))
     warm = round(WARM_UP_H * 3600.0 / step_s)
     state, memory = world.initial(start_ns - warm * batch.step_ns), rules.reset(1)
     envelope = Envelope(site, EnvelopeOptions.for_period(step_s))
