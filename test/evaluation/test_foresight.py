@@ -96,7 +96,8 @@ def test_the_service_says_the_same_to_whoever_asks(batch):
     alone = service.errors(valid - round(lead * HOUR_NS), np.array([lead]))[0][:, 0]
     among = other.errors(valid - round(lead * HOUR_NS), np.array([1.0, lead, 40.0]))[0][:, 1]
     assert np.array_equal(alone, among)
-    assert alone[0] != alone[1], "farms with different seeds share an error"
+    same = service.errors(np.full(2, valid[0]), np.array([lead]))[0][:, 0]
+    assert same[0] != same[1], "farms with different seeds share an error"
     near = service.errors(valid - round(0.1 * HOUR_NS), np.array([0.1]))[0][:, 0]
     assert (np.abs(near) < np.abs(alone)).all()
 

@@ -54,8 +54,10 @@ _HVAC = ("heat", "cool", "dry")
 EXCESS_EUR_PER_KWH = 5.0
 OUT_OF_BAND_EUR_PER_M2_K_H = 0.02
 DAMP_EUR_PER_KWH = 1.0
+# Tight enough that ties between neighbouring steps count.
+_TIGHT = (("dual_feasibility_tolerance", 1e-10), ("primal_feasibility_tolerance", 1e-9))
 # Ties: sooner rather than later, and none of two things that undo each other. Different for each unknown.
-_TIE = 2e-5
+_TIE = 1e-4
 _TIES = {
     **dict.fromkeys(_CHARGE, 1.0),
     **dict.fromkeys(_DISCHARGE, 1.37),
@@ -168,8 +170,8 @@ class Programme:
 
         sizes, layers = layered(facts)
         for j, (size, wear) in enumerate(zip(sizes, np.broadcast_to(facts.wear_eur, len(LAYERS)))):
-            put(_CHARGE[j], _TIE * 0.2 * j, 0.0, plant.battery_kw)
-            put(_DISCHARGE[j], wear / plant.one_way_efficiency + _TIE * 0.2 * j, 0.0, plant.battery_kw)
+            put(_CHARGE[j], _TIE * 0.2 * j * (1.0 + when), 0.0, plant.battery_kw)
+            put(_DISCHARGE[j], wear / plant.one_way_efficiency + _TIE * 0.2 * j * (1.0 + when), 0.0, plant.battery_kw)
             put(_STORED[j], facts.holding_eur, 0.0, size)
             cost[self.at[_STORED[j]].stop - 1] -= facts.stored_eur - wear
         put("import", imports, 0.0, plant.import_kw)
@@ -276,7 +278,13 @@ class Programme:
         matrix.index_, matrix.value_ = rows[order].astype(np.int32), values[order]
         solver = self._highs.Highs()
         solver.silent()
-        for option, setting in (("output_flag", False), ("threads", 1), ("solver", "simplex"), ("random_seed", 0)):
+        for option, setting in (
+            ("output_flag", False),
+            ("threads", 1),
+            ("solver", "simplex"),
+            ("random_seed", 0),
+            *_TIGHT,
+        ):
             solver.setOptionValue(option, setting)
         solver.passModel(model)
         return solver

@@ -138,11 +138,16 @@ def test_it_agrees_with_an_independent_formulation(monkeypatch):
     assert plan.peak_kw == pytest.approx(other.x[-1], abs=1e-6)
 
 
-def test_a_warm_start_changes_nothing_but_the_time(programme):
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_warm_start_changes_nothing_but_the_time(programme, flat):
+    """Where prices are flat, only the ties between equal steps make the plan unique."""
+    same = {"import_eur": np.full(STEPS, 0.25), "led_eur": np.full((STEPS, SEGMENTS), 0.25)}
+    free = {"holding_eur": 0.0, "wear_eur": np.zeros(3), "warm_eur": np.zeros((STEPS, 4))}
+    tariff = same | free if flat else {}
     basis, stored, air = None, 12.0, 23.0
     hot_steps = cold_steps = 0
     for step in range(40):
-        case = facts(9.0 + step / 4.0, stored=stored, air=air)
+        case = facts(9.0 + step / 4.0, stored=stored, air=air, **tariff)
         hot, cold = programme.solve(case, basis), programme.solve(case)
         for name in ("battery_kw", "stored_kwh", "import_kw", "export_kw", "led_kw", "hvac_kw", "air"):
             assert np.allclose(getattr(hot, name), getattr(cold, name), atol=1e-6), (step, name)
