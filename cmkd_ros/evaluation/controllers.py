@@ -43,8 +43,8 @@ def _constant(batch: Batch, period_s: float) -> Policy:
 
 
 def _best_plan(batch: Batch, period_s: float) -> Policy:
-    """The best of planner and rules, refined."""
-    starts = [make(name, batch, period_s) for name in ("mpc_perfect", "rules")]
+    """The best of planners and rules, refined: whoever sees less may find the better start."""
+    starts = [make(name, batch, period_s) for name in ("mpc_perfect", "mpc", "rules")]
     taped = [best_plan.taped(batch, start, period_s=period_s) for start in starts]
     return best_plan.best_plan(batch, taped, period_s=period_s).policy()
 
