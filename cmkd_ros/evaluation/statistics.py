@@ -210,6 +210,8 @@ def _ratio(part: ArrayLike, whole: ArrayLike, strata: Sequence[Any], of: Any) ->
     # Worlds are drawn within their stratum; `order` brings them together.
     order = sorted(range(n), key=lambda index: strata[index]) if len(strata) else list(range(n))
     counts = _counts([strata[index] for index in order]) if len(strata) else [n]
+    if min(counts) < 2:  # a stratum of one world has no spread of its own to show
+        counts = [n]
     draw = np.array(order)[_draws(counts)]
     below, above = of(wholes[draw], axis=1), of(parts[draw], axis=1)
     drawn = np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)

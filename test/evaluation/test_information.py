@@ -41,3 +41,11 @@ def test_everybody_who_is_told_something_is_named_as_foreseeing():
 def test_jobs_of_one_world_come_together():
     jobs = by_world(jobs_of((ALL, *WITHOUT), ["demo"], ["winter", "summer"], range(2)))
     assert [(job.season, job.seed) for job in jobs[:4]] == [("summer", 0)] * 4
+
+
+def test_one_world_a_season_still_has_a_spread():
+    rows = []
+    for season, lost in (("winter", 0.0), ("spring", 1.0), ("summer", 2.0), ("autumn", 5.0)):
+        rows += [{**row(ALL, 0, 0.0), "season": season}, {**row("mpc_no_sky", 0, lost), "season": season}]
+    eur = losses(rows)[0].eur
+    assert eur.value == 2.0 and eur.low < 1.0 and eur.high > 3.0
