@@ -20,6 +20,7 @@ HOMES = {
     "onnx": {"learning"},
     "onnxruntime": {"policy", "learning"},
     "pymodbus": {"modbus", "simulation"},
+    "highspy": {"policy", "evaluation"},
     "rosbags": {"bags"},
     "mcap": {"bags"},
     "matplotlib": {"bags", "evaluation"},
