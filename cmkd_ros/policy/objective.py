@@ -36,7 +36,7 @@ GAS_KG_PER_KWH = 0.202  # CO2 of natural gas, IPCC (2006) Guidelines, volume 2, 
 END_OF_LIFE = 0.8  # of the usable capacity: then the battery is paid for again
 HEAT_PER_ELECTRICITY = 3.0  # what it costs to undo a room that is left too warm or too cold
 NEUTRAL_CELSIUS = 21.0
-# Of reserves, what grows before the harvest takes it or the plant breathes it: 0.86 of the first grams, 0.79 of 15 g/m2,
+# Of reserves, what grows before the harvest takes it or the plant breathes it: 0.86 of the first, 0.79 of 15 g/m2,
 # less under some rules (`make measure ARGS=test/evaluation/test_reserves.py`). On the low side, so that nobody wins by
 # swelling them at the end.
 RESERVES_USED = 0.74
