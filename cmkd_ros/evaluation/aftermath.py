@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.episode import PERIOD_S, Result, Start, run
-from cmkd_ros.evaluation.scenario import HOUR_NS
 from cmkd_ros.policy.interface import Policy
+from cmkd_ros.site.market import HOUR_NS
 
 Array = NDArray[np.float64]
 

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.samples import NANOSECONDS
 from cmkd_ros.contract.telemetry import HOURS_AHEAD
-from cmkd_ros.evaluation.scenario import BEFORE_H, HOUR_NS, Scenario
+from cmkd_ros.evaluation.scenario import BEFORE_H, Scenario
 from cmkd_ros.fusion.future import clear_sky, known_future
 from cmkd_ros.simulation.ahead import weather_ahead
 from cmkd_ros.simulation.prices import published_until_ns
 from cmkd_ros.simulation.weather import Weather
 from cmkd_ros.simulation.world import World
+from cmkd_ros.site.market import HOUR_NS
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.contract.samples import NANOSECONDS, Market
 from cmkd_ros.evaluation import tariffs
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.scenario import AFTER_H, BEFORE_H, HOUR_NS, Scenario, around
+from cmkd_ros.evaluation.scenario import AFTER_H, BEFORE_H, Scenario, around
 from cmkd_ros.evaluation.windows import Observer
 from cmkd_ros.policy.rules import Rules, settings_for
 from cmkd_ros.safety import Envelope, EnvelopeOptions, Meters
@@ -24,7 +24,7 @@ from cmkd_ros.simulation.sky import fisheye
 from cmkd_ros.simulation.weather import Weather, exposure
 from cmkd_ros.simulation.world import State, World
 from cmkd_ros.site import Site
-from cmkd_ros.site.market import at
+from cmkd_ros.site.market import HOUR_NS, at
 
 Array = NDArray[np.float64]
 

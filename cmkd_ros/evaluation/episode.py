@@ -16,7 +16,7 @@ from cmkd_ros.contract.errors import PolicyError
 from cmkd_ros.evaluation import loops
 from cmkd_ros.evaluation.accounts import Ends, Recorder, settle
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.scenario import BEFORE_H, HOUR_NS
+from cmkd_ros.evaluation.scenario import BEFORE_H
 from cmkd_ros.evaluation.windows import Observer
 from cmkd_ros.policy.agronomy import bounded
 from cmkd_ros.policy.interface import Insight, Policy
@@ -24,6 +24,7 @@ from cmkd_ros.policy.objective import Account, cost_eur, objective_eur, terms
 from cmkd_ros.policy.rules import Rules
 from cmkd_ros.safety import Envelope, EnvelopeOptions, Meters
 from cmkd_ros.simulation.world import State
+from cmkd_ros.site.market import HOUR_NS
 
 Array = NDArray[np.float64]
 

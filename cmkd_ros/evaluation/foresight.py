@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.scenario import BEFORE_H, HOUR_NS
+from cmkd_ros.evaluation.scenario import BEFORE_H
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.physics import pump as physics
 from cmkd_ros.policy.planner import Ahead, Forecaster, Persistence, Planner, Running
@@ -21,6 +21,7 @@ from cmkd_ros.simulation import pump as irrigation
 from cmkd_ros.simulation.ahead import weather_ahead
 from cmkd_ros.simulation.noise import smooth
 from cmkd_ros.simulation.world import State
+from cmkd_ros.site.market import HOUR_NS
 
 Array = NDArray[np.float64]
 

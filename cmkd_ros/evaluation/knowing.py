@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.foresight import Truth
-from cmkd_ros.evaluation.scenario import HOUR_NS
 from cmkd_ros.policy.planner.forecast import means
 from cmkd_ros.policy.rules import Rules, settings_for
 from cmkd_ros.simulation.world import State
+from cmkd_ros.site.market import HOUR_NS
 
 Array = NDArray[np.float64]
 

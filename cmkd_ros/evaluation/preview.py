@@ -32,10 +32,10 @@ from cmkd_ros.evaluation.drawing import (
 from cmkd_ros.evaluation.film import write_film
 from cmkd_ros.evaluation.hearing import pump_and_sound
 from cmkd_ros.physics import greenhouse
+from cmkd_ros.site.market import HOUR_NS
 
 Array = NDArray[np.float64]
 
-HOUR_NS = 3600 * NANOSECONDS
 DAWN_DEG = -5.0  # of the sun's elevation, from which on a camera sees something
 A_ROW = 9  # frames of the strip
 

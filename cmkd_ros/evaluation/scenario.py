@@ -18,10 +18,10 @@ from cmkd_ros.policy.objective import Values
 from cmkd_ros.simulation.measured import Measured
 from cmkd_ros.simulation.noise import hashed
 from cmkd_ros.site import Site
+from cmkd_ros.site.market import HOUR_NS
 
 Array = NDArray[np.float64]
 
-HOUR_NS = 3600 * NANOSECONDS
 BEFORE_H, AFTER_H = 24, 73  # prices reach so far before and behind an episode: to warm up, and for whoever looks ahead
 SPLITS = ("train", "validation", "test")
 # Months and a first and last day of the month on which an episode may start.

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from cmkd_ros.contract.student import HISTORY_STEP_S, HISTORY_STEPS
 from cmkd_ros.contract.telemetry import CHANNEL_NAMES, MARKET_CHANNELS
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.scenario import HOUR_NS
 from cmkd_ros.fusion.window import Window
 from cmkd_ros.site import Site
+from cmkd_ros.site.market import HOUR_NS
 
 Array = NDArray[np.float64]
 

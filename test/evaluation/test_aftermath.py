@@ -7,8 +7,9 @@ import pytest
 from cmkd_ros.evaluation.aftermath import following, handed_over, remaining_gain
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.episode import Recorded, run
-from cmkd_ros.evaluation.scenario import HOUR_NS, synthetic
+from cmkd_ros.evaluation.scenario import synthetic
 from cmkd_ros.policy.rules import Rules
+from cmkd_ros.site.market import HOUR_NS
 
 
 def test_the_second_half_begins_where_the_first_ended(batch, site):

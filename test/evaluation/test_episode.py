@@ -11,10 +11,11 @@ from cmkd_ros.evaluation.accounts import grid_kw
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.controllers import FACTORIES, FORESEEING, make
 from cmkd_ros.evaluation.episode import PERIOD_S, Recorded, run, warmed
-from cmkd_ros.evaluation.scenario import HOUR_NS, SPLITS, synthetic, world_seed
+from cmkd_ros.evaluation.scenario import SPLITS, synthetic, world_seed
 from cmkd_ros.policy.interface import Insight
 from cmkd_ros.policy.objective import objective_eur, terms
 from cmkd_ros.policy.rules import Rules
+from cmkd_ros.site.market import HOUR_NS
 
 TURN_H = 11  # from here on the other world is another one
 DECISIONS = int(TURN_H * 3600 / PERIOD_S)

@@ -10,10 +10,11 @@ from cmkd_ros.evaluation import controllers
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.episode import run, warmed
 from cmkd_ros.evaluation.foresight import BEYOND_H, Informed, Perfect, Service, TruePump, Truth, planner
-from cmkd_ros.evaluation.scenario import HOUR_NS, synthetic
+from cmkd_ros.evaluation.scenario import synthetic
 from cmkd_ros.policy.planner.forecast import means
 from cmkd_ros.policy.planner.horizon import edges_h
 from cmkd_ros.site import load_site
+from cmkd_ros.site.market import HOUR_NS
 
 EDGES = edges_h(48.0)
 
