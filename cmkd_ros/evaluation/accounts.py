@@ -30,6 +30,7 @@ RECORDED = (
     "co2_ppm",
     "light",
     "moisture_percent",
+    "far_moisture_percent",
     "flow_m3_per_h",
     "cavitation",
     "burner_kg",
@@ -92,6 +93,7 @@ def settle(batch: Batch, recorder: Recorder, ends: Ends) -> Account:
         away_kwh(state.air_celsius, air_kwh_per_k) + away_kwh(state.mass_celsius, mass_kwh_per_k)
         for state in (ends.first, ends.last)
     ]
+    moister = 0.5 * (ends.change("moisture_percent") + ends.change("far_moisture_percent"))
     return Account(
         energy_eur=(imported * price).sum(axis=0),
         export_eur=(exported * feed_in).sum(axis=0),
@@ -112,7 +114,7 @@ def settle(batch: Batch, recorder: Recorder, ends: Ends) -> Account:
         lost_kwh=ends.change("lost_kwh"),
         stored_kwh=ends.change("stored_kwh"),
         reserve_kg=ends.change("reserve_g_per_m2") * area / 1000.0,
-        water_m3=ends.change("moisture_percent") / 100.0 * batch.world.irrigation.substrate_m3,
+        water_m3=moister / 100.0 * batch.world.irrigation.substrate_m3,
         room_kwh=away[1] - away[0],
         mean_price=price.mean(axis=0),
     )

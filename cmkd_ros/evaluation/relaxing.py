@@ -144,5 +144,6 @@ def store(r: Relaxing) -> None:
 
 def water(r: Relaxing) -> None:
     """Full at the end, for nothing."""
-    room = (SATURATED_PERCENT - r.now("moisture_percent")) / 100.0 * r.batch.world.irrigation.substrate_m3
+    moist = 0.5 * (r.now("moisture_percent") + r.now("far_moisture_percent"))
+    room = (SATURATED_PERCENT - moist) / 100.0 * r.batch.world.irrigation.substrate_m3
     r.lp.constant -= r.values.water_eur_per_m3 * max(room, 0.0)

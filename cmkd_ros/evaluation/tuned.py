@@ -51,7 +51,7 @@ SEARCHED: dict[str, tuple[float, float]] = {
     "co2_band": (0.05, 1.0),
     "co2_gap": (0.0, 0.3),
     "co2_least_valve_percent": (15.0, 80.0),
-    "pump_speed_percent": (55.0, 85.0),
+    "pump_speed_percent": (75.0, 90.0),
 }
 DAYLIT = {"daylight_trust": (0.0, 1.2)}  # where the sun shines in
 
@@ -83,8 +83,8 @@ BEGIN = RuleSettings(
     co2_gap=0.07,
     co2_band=0.36,
     co2_least_valve_percent=45.0,
-    cycle_s=1500.0,
-    pump_speed_percent=60.0,
+    cycle_s=3600.0,
+    pump_speed_percent=85.0,
 )
 
 

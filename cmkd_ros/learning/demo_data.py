@@ -133,14 +133,15 @@ def _started(world: World, rng: np.random.Generator) -> State:
     farms = len(world.seeds)
     quarters = rng.integers(0, 365 * 96, farms)
     start_ns = YEAR_START_NS + quarters * 15 * MINUTE_NS
-    state = world.initial(YEAR_START_NS)
+    state, moisture = world.initial(YEAR_START_NS), rng.uniform(48.0, 72.0, farms)
     months = np.array([world.site.local_time(int(stamp)).month for stamp in start_ns], np.int64)
     return dataclasses.replace(
         state,
         time_ns=start_ns.astype(np.int64),
         month=months,
         stored_kwh=rng.uniform(0.1, 0.95, farms) * world.site.battery.capacity_kwh,
-        moisture_percent=rng.uniform(48.0, 72.0, farms),
+        moisture_percent=moisture,
+        far_moisture_percent=moisture - rng.uniform(0.0, 12.0, farms),
         peak_kw=rng.uniform(0.0, 0.8, farms) * world.site.grid.import_limit_kw,
     )
 

@@ -86,7 +86,7 @@ class Indoors:
             - greenhouse.vapour_kpa(state.vapour_g_per_m3, state.air_celsius),
             0.0,
         )
-        watered = water_stress(state.moisture_percent)
+        watered = 0.5 * (water_stress(state.moisture_percent) + water_stress(state.far_moisture_percent))
         canopy = Crop(state.reserve_g_per_m2, state.structure_g_per_m2, state.leaf_area, state.awake_h, state.tipburn)
         transpired, by_kpa = crop.transpiration(light, absorbed, state.air_celsius, deficit, state.leaf_area, watered)
         canopy, exchange = crop.grow(

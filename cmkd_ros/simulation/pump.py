@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from cmkd_ros.physics import pump as physics
 from cmkd_ros.physics.choose import anywhere, between, either, larger, smaller
+from cmkd_ros.physics.drippers import near_and_far
 from cmkd_ros.physics.pump import BC98, OperatingPoint, in_series
-from cmkd_ros.physics.substrate import flows
+from cmkd_ros.physics.substrate import flows, water_stress
 from cmkd_ros.simulation.noise import ends, hashed
 from cmkd_ros.site import Site
 
@@ -30,8 +31,9 @@ SUBSTRATE_M3 = 0.0125
 TANK_M3 = 0.02
 TANK_DRY = 0.05  # of the tank: the level switch; a little below it the suction pipe draws air
 AIR_FROM, AIR_ONLY = 0.05, 0.03
-SUMP_DEPTH_M, SUMP_BELOW_M, OUTLET_ABOVE_M = 1.2, 0.8, 0.5  # depth of water; full sump below, gutters above the pump
-STRAINER_M = 2.0  # loss of the clean suction pipe, foot valve and strainer at the design flow
+SUMP_DEPTH_M, SUMP_BELOW_M = 1.2, 2.4  # depth of water; how far a full sump lies below the pump
+NEAR_ABOVE_M, FAR_ABOVE_M = 0.9, 2.5  # lower and upper tiers of the racks above the pump, each a half of the drippers
+STRAINER_M = 1.5  # loss of the clean suction pipe, foot valve and strainer at the pump's best flow
 CLOGGED = 25.0  # times more with a clogged strainer, quadratic: half as clogged, a quarter of that
 DRIVE_UP_PER_S, DRIVE_DOWN_PER_S = 0.2, 0.5  # the drive's own ramps, of full speed
 POWER_PER_DROP = 0.35  # of the head that cavitation takes, this share shows in shaft power (an estimate)
@@ -44,8 +46,14 @@ CURVE = in_series(BC98, 2)
 # Drippers that hold their flow and do not drain. Theirs open at 0.8 bar (makers' close at 0.3, 0.5, 0.8 or 1.2 bar) and
 # give their nominal flow from 1.03 to 4.1 bar (Netafim PCJ: 15 to 60 psi); in between they are a narrow passage.
 DRIPPERS_OPEN_M, DRIPPERS_FULL_M = 8.2, 10.5
-PIPES_M = 8.0  # loss in filter, valves and lines at the sector's nominal flow (chosen)
-NOMINAL_X = 0.9  # nominal flow of the usual sector, as a share of the pump's best: nobody buys a pump without a margin
+# The nutrients' venturi stands beside a spring-loaded valve that holds the difference it needs, a fifth of the pressure
+# before it, at any flow.
+INJECTOR_M = 3.6
+PIPES_M = 8.0  # loss in filter, valves and lines at the sector's nominal flow, to the far half (chosen)
+LINES_M = 0.7  # ... of it between the near half and the far half, at the far half's nominal flow (chosen)
+NOMINAL_X = 0.9  # nominal flow of the usual sector, as a share of the pump's best
+_SPAN_M = DRIPPERS_FULL_M - DRIPPERS_OPEN_M
+_RISE, _FRICTION = (FAR_ABOVE_M - NEAR_ABOVE_M) / _SPAN_M, LINES_M / _SPAN_M
 _SECTORS = 0.85, 1.1  # sectors have fewer or more drippers than the usual one
 
 # Life. Bearings and seal: 20,000 h at full speed. The others are orders of magnitude, chosen: a brass impeller lasts
@@ -88,22 +96,23 @@ class Irrigation:
             "tank_m3": zero + 0.8 * self.tank_m3,
             "water_celsius": zero + 20.0,
             "moisture_percent": zero + 60.0,
+            "far_moisture_percent": zero + 60.0,
             "substrate_celsius": zero + 20.0,
         }
 
     def operating_point(self, state: State, speed: Array, sector: Array | float = 1.0) -> OperatingPoint:
         """Where the pump would work in this state at `speed` 0..1, (B,); full of water.
 
-        `sector` says how many drippers are open, 1 in the usual one. Below their opening pressure nothing flows, above
-        their nominal pressure no more than nominal.
+        `sector` says how many drippers are open, 1 in the usual one. Below the near half's opening pressure nothing
+        flows, above the far half's nominal pressure no more than nominal; one quadratic in between.
         """
         lift, nominal = self._lift_m(state), NOMINAL_X * sector
         still = physics.static_npsh_m(lift, state.water_celsius, self.site.location.altitude_m)
         return physics.operating_point(
             CURVE,
             speed,
-            lift + OUTLET_ABOVE_M + DRIPPERS_OPEN_M,
-            (PIPES_M + DRIPPERS_FULL_M - DRIPPERS_OPEN_M) / (nominal * nominal),
+            lift + NEAR_ABOVE_M + INJECTOR_M + DRIPPERS_OPEN_M,
+            (PIPES_M + FAR_ABOVE_M - NEAR_ABOVE_M + _SPAN_M) / (nominal * nominal),
             STRAINER_M * (1.0 + CLOGGED * state.clogging * state.clogging),
             still,
             state.pump_wear,
@@ -126,12 +135,15 @@ class Irrigation:
         speed = either(alive, state.pump_speed + change, 0.0)
         fields = {"pump_speed": speed, "pump_wear": state.pump_wear}
         flow = power = cavitation = 0.0 * speed
+        near = flow + 0.5
         turns = speed > 0.0
         if anywhere(turns):
             level = state.tank_m3 / self.tank_m3
             wet = between((level - AIR_ONLY) / (AIR_FROM - AIR_ONLY), 0.0, 1.0)
             least, most = _SECTORS
-            point = self.operating_point(state, speed, least + (most - least) * sector)
+            drippers = least + (most - least) * sector
+            point = self.operating_point(state, speed, drippers)
+            near = near_share(point.x, drippers)
             shaft = physics.shaft_kw(CURVE, point.x, speed) / self._shaft_kw * (1.0 - POWER_PER_DROP * point.head_drop)
             shaft = wet * shaft + (1.0 - wet) * physics.DRY_SHAFT * speed * speed
             # A meter of class 1, a mains that wanders: together they hide a few per cent.
@@ -159,7 +171,7 @@ class Irrigation:
             "cavitation": cavitation,
             "clogging": target + (state.clogging - target) * settled,
         }
-        return fields | self._water(state, flow, power, demand_kg_per_h, rinse < _RINSED, hours)
+        return fields | self._water(state, flow, near, power, demand_kg_per_h, rinse < _RINSED, hours)
 
     def remaining_life_h(self, state: State) -> Array:
         """Hours at full speed until it fails, if nothing but bearings and seal wear any more, (B,)."""
@@ -181,16 +193,21 @@ class Irrigation:
         return SUMP_BELOW_M + SUMP_DEPTH_M * (1.0 - between(state.tank_m3 / self.tank_m3, 0.0, 1.0))
 
     def _water(
-        self, state: State, flow: Array, power: Array, demand: Array, rinse: NDArray[np.bool_], hours: float
+        self, state: State, flow: Array, near: Array, power: Array, demand: Array, rinse: NDArray[np.bool_], hours: float
     ) -> dict[str, Array]:
-        per_percent = self.substrate_m3 / 100.0
-        given = flow * hours
-        gone = flows(state.moisture_percent, given / per_percent, demand * hours / 1000.0 / per_percent, hours)
+        per_percent = 0.5 * self.substrate_m3 / 100.0  # of a half
+        given, asked = flow * hours, demand * hours / 1000.0 / per_percent
+        # Plants that wilt ask for less: by how much, the canopy's sum has been told already.
+        moist, dry = (larger(water_stress(m), 0.02) for m in (state.moisture_percent, state.far_moisture_percent))
+        asked = asked / (moist + dry)
+        gone = flows(state.moisture_percent, given * near / per_percent, asked * moist, hours)
+        far = flows(state.far_moisture_percent, given * (1.0 - near) / per_percent, asked * dry, hours)
+        drained, taken = gone.drained_percent + far.drained_percent, gone.taken_percent + far.taken_percent
         level = state.tank_m3 / self.tank_m3
         tap = either(rinse & (level > _RINSE_DOWN_TO), _RINSE_PER_H * self.tank_m3 * hours, 0.0)
         tap = smaller(tap, state.tank_m3 - given)
         refill = either(rinse, 0.0, either(level < REFILL_BELOW, REFILL_PER_H * self.tank_m3 * hours, 0.0))
-        tank = state.tank_m3 - given + gone.drained_percent * per_percent + refill - tap
+        tank = state.tank_m3 - given + drained * per_percent + refill - tap
         over = larger(tank - self.tank_m3, 0.0)
         # Water follows the room in ten hours; what the pump loses warms it.
         pumped = power * hours / (1.163 * larger(state.tank_m3, 0.05 * self.tank_m3))
@@ -198,8 +215,9 @@ class Irrigation:
         return {
             "tank_m3": tank - over,
             "moisture_percent": gone.moisture_percent,
+            "far_moisture_percent": far.moisture_percent,
             "supplied_m3": state.supplied_m3 + refill,
-            "transpired_m3": state.transpired_m3 + gone.taken_percent * per_percent,
+            "transpired_m3": state.transpired_m3 + taken * per_percent,
             "spilt_m3": state.spilt_m3 + over + tap,
             "water_celsius": state.air_celsius + (state.water_celsius - state.air_celsius) * cool + pumped,
             "substrate_celsius": state.air_celsius
@@ -217,6 +235,12 @@ class Irrigation:
         drawn = hashed(self.seeds[:, None, None], channels[:, None], np.stack([knot, knot + 1], -1))  # (B, 5, 2)
         share = share * share * (3.0 - 2.0 * share) * smooth
         return (drawn[..., 0] + share * (drawn[..., 1] - drawn[..., 0])).T
+
+
+def near_share(x: Array, sector: Array | float = 1.0) -> Array:
+    """Share of the water that the near half gets, (B,) 0.5..1, when the pump gives `x` of its best flow to `sector`."""
+    near, far = near_and_far(x / (NOMINAL_X * sector), _RISE, _FRICTION)
+    return either(x > 0.0, near / larger(near + far, 1e-9), 0.5)
 
 
 def _drawn(seed: int, time_ns: int, channel: int, period_ns: int, smooth: int) -> Any:

@@ -3,7 +3,8 @@
 
 `World` holds what does not change (site, seeds); `State` holds everything else and is never changed in place. There is
 no hidden randomness: weather is a function of (seed, time), so the same seed and actions give the same farm.
-Hidden from the meters, and in `State` all the same: flow, cavitation and clogging of the pump, level of the tank.
+Hidden from the meters, and in `State` all the same: flow, cavitation and clogging of the pump, level of the tank, and
+how moist the far half of the substrate is.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Whole = TypeVar("Whole")
 
 STEP_NS = 1_000_000_000
 #: Raised with every change that moves a figure; studies are comparable within one version only.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class State:
     pump_wear: Array  # 0 new .. 1 failed
     water_celsius: Array  # in the tank
     tank_m3: Array
-    moisture_percent: Array
+    moisture_percent: Array  # of the near half of the lines, where the meter stands
+    far_moisture_percent: Array  # of the far half: hidden
     substrate_celsius: Array
     supplied_m3: Array  # counters: into the tank, through the leaves, out of the building
     transpired_m3: Array

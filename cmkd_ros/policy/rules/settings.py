@@ -155,20 +155,20 @@ class RuleSettings:
     )
 
     # water
-    cycle_s: Number = quantity(300.0, description="one pulse in each", unit="s", low=60.0, high=7200.0)
+    cycle_s: Number = quantity(3600.0, description="one pulse in each", unit="s", low=60.0, high=7200.0)
     low_moisture: Number = quantity(58.0, description="watering begins below", unit="%", low=25.0, high=75.0)
     moisture_span: Number = quantity(8.0, description="... and ends so far above", unit="%", low=0.5, high=40.0)
     dry_moisture: Number = quantity(45.0, description="below, the pump never rests", unit="%", low=15.0, high=70.0)
     watering_share: Number = quantity(0.4, description="of the time, while watering", low=0.02, high=1.0)
     pump_speed_percent: Number = quantity(
-        60.0,
-        description="it opens the drippers; slower or faster, a cubic metre takes more energy",
+        85.0,
+        description="slower leaves the far drippers short of pressure, faster cavitates more often",
         unit="%",
         low=20.0,
         high=100.0,
     )
     quiet_speed_percent: Number = quantity(
-        55.0, description="while it cavitates, where that is known", unit="%", low=20.0, high=100.0
+        80.0, description="while it cavitates, where that is known", unit="%", low=20.0, high=100.0
     )
 
     def __post_init__(self) -> None:
