@@ -156,7 +156,8 @@ class TruePump:
             * (speed**6 / irrigation.CAVITATION_LIFE_H)
             for speed, point in zip(speeds, points)
         ]
-        return Running(np.stack([point.x for point in points], axis=1), np.stack(wear, axis=1))
+        far = [2.0 * point.x * (1.0 - irrigation.near_share(point.x)) for point in points]
+        return Running(np.stack(far, axis=1), np.stack(wear, axis=1))
 
 
 class Informed(Planner):

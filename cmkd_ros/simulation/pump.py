@@ -193,7 +193,14 @@ class Irrigation:
         return SUMP_BELOW_M + SUMP_DEPTH_M * (1.0 - between(state.tank_m3 / self.tank_m3, 0.0, 1.0))
 
     def _water(
-        self, state: State, flow: Array, near: Array, power: Array, demand: Array, rinse: NDArray[np.bool_], hours: float
+        self,
+        state: State,
+        flow: Array,
+        near: Array,
+        power: Array,
+        demand: Array,
+        rinse: NDArray[np.bool_],
+        hours: float,
     ) -> dict[str, Array]:
         per_percent = 0.5 * self.substrate_m3 / 100.0  # of a half
         given, asked = flow * hours, demand * hours / 1000.0 / per_percent

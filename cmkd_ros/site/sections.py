@@ -106,10 +106,10 @@ class Pump(Section):
         -0.4, description="cavitation interlock, where suction pressure is metered", unit="bar", low=-1, high=100
     )
     irrigation_on_s: float = quantity(
-        240.0, description="minimum irrigation: running time ...", unit="s", low=0, high=3600
+        60.0, description="minimum irrigation: running time ...", unit="s", low=0, high=3600
     )
-    irrigation_every_s: float = quantity(7200.0, description="... at least this often", unit="s", low=60, high=86400)
-    irrigation_speed_percent: float = quantity(75.0, description="... at this speed or more", unit="%", low=0, high=100)
+    irrigation_every_s: float = quantity(1800.0, description="... at least this often", unit="s", low=60, high=86400)
+    irrigation_speed_percent: float = quantity(60.0, description="... at this speed or more", unit="%", low=0, high=100)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +183,7 @@ class SafeProgramme(Section):
     led_on_hour: float = quantity(8.0, description="lights on, local time of day", unit="h", low=0, high=24)
     led_off_hour: float = quantity(22.0, description="lights off, local time of day", unit="h", low=0, high=24)
     led_intensity_percent: float = quantity(60.0, description="between the two", unit="%", low=0, high=100)
-    pump_speed_percent: float = quantity(85.0, description="speed while irrigating", unit="%", low=0, high=100)
+    pump_speed_percent: float = quantity(70.0, description="speed while irrigating", unit="%", low=0, high=100)
     pump_on_s: float = quantity(120.0, description="irrigation ...", unit="s", low=0, high=3600)
     pump_every_s: float = quantity(1200.0, description="... once in this long", unit="s", low=60, high=86400)
 

@@ -28,10 +28,10 @@ def episode(farms: int):
     """Seconds of (weather and steps, weather alone) for 72 h, and the last state; the pump runs 5 min in 30."""
     world = World(SITE, np.arange(farms))
     first = state = world.initial(START_NS)
-    actions = np.tile([0.0, 60.0, 70.0, 21.0, 30.0], (farms, 1))
+    actions = np.tile([0.0, 85.0, 70.0, 21.0, 30.0], (farms, 1))
     begun = time.perf_counter()
     for step, outside in enumerate(weather_ahead(SITE, world.seeds, first.time_ns, MINUTE_NS, STEPS)):
-        actions[:, 1] = 60.0 if step % 30 < 5 else 0.0
+        actions[:, 1] = 85.0 if step % 30 < 5 else 0.0
         state = world.step(state, actions, MINUTE_NS, outside)
     whole = time.perf_counter() - begun
     begun = time.perf_counter()
@@ -60,7 +60,7 @@ def test_what_stands_around_a_step(farms):
     envelope = Envelope(SITE, EnvelopeOptions.for_period(300.0))
     safe = envelope.reset(farms, now_s - 300.0)
     meters = Meters.of(farms, 0.0, **readings)
-    asked, fresh = np.tile([0.0, 60.0, 70.0, 21.0, 30.0], (farms, 1)), np.zeros((farms, 5))
+    asked, fresh = np.tile([0.0, 85.0, 70.0, 21.0, 30.0], (farms, 1)), np.zeros((farms, 5))
     calls = {
         "step, weather included": lambda: world.step(state, asked, MINUTE_NS),
         "readings": lambda: world.readings(state),

@@ -37,7 +37,7 @@ def plan(minute, farms):
     return np.tile(
         [
             3.0 if hour < 4 else -4.0 if 17 <= hour < 20 else 0.0,
-            60.0 if minute % 20 < 2 else 0.0,
+            85.0 if minute % 20 < 2 else 0.0,
             80.0 if lit else 0.0,
             22.0 if lit else 19.0,
             60.0 if lit and minute % 60 < 15 else 0.0,

@@ -150,15 +150,17 @@ def test_the_substrate_dries_in_hours_and_the_pump_refills_it():
     dry = run(world, state, [0.0, 0, 60, 21, 0], 1800)[-1]
     lost = (60.0 - dry.moisture_percent[0]) / (60.0 - 20.0)
     assert 0.5 / 4 < lost < 0.5 / 2  # half an hour of a buffer of 2 to 4 h
-    wet = run(world, dry, [0.0, 60, 60, 21, 0], 600)[-1]
+    wet = run(world, dry, [0.0, 85, 60, 21, 0], 600)[-1]
     assert wet.moisture_percent[0] > dry.moisture_percent[0] + 15.0
+    assert dry.far_moisture_percent[0] + 8.0 < wet.far_moisture_percent[0] < wet.moisture_percent[0]
 
 
 def test_power_rises_nearly_with_the_cube_of_speed_and_a_dry_pump_draws_little():
     world = World(SITE, np.array([2]))
     state = world.initial(START_NS)
-    slow, full = (run(world, state, [0, speed, 0, 20, 0], 10)[-1] for speed in (70, 100))
-    assert 2.4 < full.pump_kw[0] / slow.pump_kw[0] < 1.0 / 0.7**3  # losses of motor and drive fall more slowly
+    slow, full = (run(world, state, [0, speed, 0, 20, 0], 10)[-1] for speed in (75, 100))
+    # Losses of motor and drive fall more slowly; what the drippers take when short of pressure faster.
+    assert full.pump_kw[0] / slow.pump_kw[0] == pytest.approx(1.0 / 0.75**3, rel=0.15)
     assert full.flow_m3_per_h[0] > 0.0
     empty = dataclasses.replace(state, tank_m3=np.array([0.0]))
     dry = run(world, empty, [0, 100, 0, 20, 0], 10)[-1]

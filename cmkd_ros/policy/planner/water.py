@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.contract.samples import NANOSECONDS
-from cmkd_ros.policy.planner.health import STARTS, Running
+from cmkd_ros.policy.planner.health import STARTS, Running, ordinary
 from cmkd_ros.safety import EnvelopeOptions
 from cmkd_ros.safety.pump import PumpLimits
 from cmkd_ros.site import Site
@@ -22,7 +22,9 @@ Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]
 
 DRY_PERCENT, WET_PERCENT = 48.0, 62.0  # a pulse begins below the one and ends above the other
-SPEEDS = 8
+WAIT_PERCENT = 42.0  # ... and begins only below this where water is dear now: debris falls off a strainer at rest
+DEAR = 1.3  # times what water costs with a strainer as strainers usually are
+SPEEDS = 16
 _LEAST_FLOW = 0.12  # of full flow: less does not keep the substrate
 
 
@@ -44,6 +46,7 @@ class Water:
         self.fastest, self._irrigation = limits.fastest, limits.irrigation_speed
         even = np.linspace(limits.slowest, max(limits.fastest, limits.slowest), SPEEDS)
         self.speeds = np.sort(np.append(even, limits.irrigation_speed)) / 100.0
+        self._usual = ordinary(self.speeds)
         pump = site.pump
         # As the envelope reckons, so that it never has to step in.
         self._due_s = pump.irrigation_every_s - pump.irrigation_on_s - limits.lead_s
@@ -54,14 +57,15 @@ class Water:
     ) -> tuple[Array, Watering]:
         """Speed (B,) in % and what to remember. `running` is the pump at `speeds`; unknown moisture counts as dry."""
         pump = self._site.pump
-        per_kw = price[:, None] * pump.rated_power_kw
-        hourly = self._pump_eur * running.wear_per_h + per_kw * (self.speeds**3 + 0.03)  # EUR per hour of running
+        hourly = self._hourly_eur(running, price)
         enough = running.flow >= _LEAST_FLOW
         steady = np.where(enough, hourly, np.inf)
         slow = steady.argmin(axis=1)
         fast_enough = 100.0 * self.speeds >= self._irrigation - 1e-9
-        pulse = np.where(fast_enough, hourly / np.maximum(running.flow, 1e-3), np.inf).argmin(axis=1)
-        rows = np.arange(len(price))
+        by_water = np.where(fast_enough, hourly / np.maximum(running.flow, 1e-3), np.inf)
+        pulse, rows = by_water.argmin(axis=1), np.arange(len(price))
+        usual = np.where(fast_enough, self._hourly_eur(self._usual, price) / np.maximum(self._usual.flow, 1e-3), np.inf)
+        dear = by_water.min(axis=1) > DEAR * usual.min(axis=1)
         # In pulses: a start each time, and two hours of a substrate's store come with ten minutes of pumping.
         starts = 3600.0 / pump.irrigation_every_s * self._pump_eur / STARTS
         runs_on = steady[rows, slow] < starts + 0.3 * hourly[rows, pulse]
@@ -74,7 +78,8 @@ class Water:
         due = (since_s >= self._due_s) & (pump.irrigation_on_s > 0.0)
         fast = np.maximum(100.0 * self.speeds[pulse], self._irrigation)
         dry = ~(moisture > np.where(before.speed > 0.0, WET_PERCENT, DRY_PERCENT))
-        thirsty = ~(moisture > DRY_PERCENT)
+        dry &= ~(dear & (before.speed == 0.0) & (moisture > WAIT_PERCENT))
+        thirsty = dry & ~(moisture > DRY_PERCENT)
         speed = np.where(runs_on, 100.0 * self.speeds[slow], np.where(dry, fast, 0.0))
         speed = np.where(due | thirsty, np.maximum(speed, fast), speed)
         speed = np.minimum(np.where(wet == 0.0, 0.0, speed), self.fastest)
@@ -82,3 +87,8 @@ class Water:
         begun = np.where(before.speed > 0.0, time_ns, time_ns + self._ramp_ns)
         since = np.where(is_fast, np.where(was_fast & ~done, before.fast_since_ns, begun), 0)
         return speed, Watering(irrigated, since, speed)
+
+    def _hourly_eur(self, running: Running, price: Array) -> Array:
+        """What an hour of running costs at each speed, (B, N)."""
+        power = price[:, None] * self._site.pump.rated_power_kw * (self.speeds**3 + 0.03)
+        return self._pump_eur * running.wear_per_h + power
