@@ -284,7 +284,7 @@ class Clairvoyant:
 
 
 def test_a_variant_may_know_the_sun_and_the_pump(site, window_of, at):
-    """Known sun in the afternoon spares the grid now; known cavitation slows the pump, or lets it rest on wet ground."""
+    """Known sun in the afternoon spares the grid now; known cavitation slows the pump, or stops it on wet ground."""
     prices = np.full(24, 0.25)
     window = window_of(at(6), FACTS | {"soil_moisture_percent": 30.0}, prices, PAST)
     sunny = np.zeros((1, 24))

@@ -21,8 +21,8 @@ from cmkd_ros.site import Site
 Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]
 
-DRY_PERCENT, WET_PERCENT = 48.0, 62.0  # a pulse begins below the one and ends above the other
-WAIT_PERCENT = 42.0  # ... and begins only below this where water is dear now: debris falls off a strainer at rest
+DRY_PERCENT, WET_PERCENT = 58.0, 74.0  # a pulse begins below the one and ends above the other
+WAIT_PERCENT = 52.0  # ... and begins only below this where water is dear now: debris falls off a strainer at rest
 DEAR = 1.3  # times what water costs with a strainer as strainers usually are
 SPEEDS = 16
 _LEAST_FLOW = 0.12  # of full flow: less does not keep the substrate
