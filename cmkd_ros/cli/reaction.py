@@ -34,10 +34,10 @@ def reaction(
 
     from cmkd_ros.cli import evaluate
     from cmkd_ros.contract.errors import ConfigurationError
-    from cmkd_ros.evaluation import ears, execute, study, versions
+    from cmkd_ros.evaluation import ears
     from cmkd_ros.evaluation import reaction as judged
     from cmkd_ros.evaluation.scenario import SEASONS
-    from cmkd_ros.evaluation.study import site_name
+    from cmkd_ros.evaluation.studies import execute, study, versions
     from cmkd_ros.policy.modules import load_policy_module
 
     faults: list[str] = []
@@ -52,7 +52,7 @@ def reaction(
     settings = study.Settings(options=evaluate._options(option or []))
     execute.check_options(settings)
     farm = execute.site_of(settings, site)
-    found = judged.trouble(farm, site_name(site), split, range(first, end), season)
+    found = judged.trouble(farm, study.site_name(site), split, range(first, end), season)
     rows = [judged.reaction(found, judged.controller("rules", found), calm=True).row() | {"trouble": False}]
     policies = [judged.controller(name, found) for name in names]
     if policy_module:
