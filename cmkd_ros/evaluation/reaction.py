@@ -41,7 +41,7 @@ FROM_S, SPAN_S = 120.0, 60.0  # trouble begins then or up to so much later
 DRY_PERCENT = 25.0  # of the substrate
 SLOWER = 3.0  # % of full speed less than when it began: a reaction
 _WORST, _MILDEST = 0.6, 0.2  # cavitation at the usual speed, drawn between: 0 first bubbles, 1 the head has lost 3 %
-_LOW_TANK = 0.15  # full, at its lowest: a little above what the level switch calls dry
+_FULL_TANK, _LOW_TANK = 0.9, 0.15  # full, before and at its lowest: a little above what the level switch calls dry
 _STEPS = 101
 _CHANNEL = 7100
 _PUMP = ACTION_INDEX["pump"]
@@ -115,8 +115,12 @@ def trouble(site: Site, site_name: str, split: str, seeds: range, season: str = 
     batch, calm = Batch(scenarios, PERIOD_S), Batch(scenarios, PERIOD_S)
     calm.__dict__["outside"] = batch.outside
     begin = warmed(Batch(scenarios))
-    moisture = {field.name for field in dataclasses.fields(State) if field.name.endswith("moisture_percent")}
-    state = dataclasses.replace(begin.state, **dict.fromkeys(moisture, np.full(len(batch), DRY_PERCENT)))
+    full = np.ones(len(batch))
+    fields = {"clogging": 0.0 * full, "tank_m3": _FULL_TANK * batch.world.tank_m3 * full}  # a clean strainer, so far
+    for field in dataclasses.fields(State):
+        if field.name.endswith("moisture_percent"):
+            fields[field.name] = DRY_PERCENT * full
+    state = dataclasses.replace(begin.state, **fields)
     when, severity = hashed(batch.seeds[:, None], 0, _CHANNEL + np.arange(2)).T
     wanted = _MILDEST + (_WORST - _MILDEST) * severity
     speed = _speed(site, batch.world, state)
