@@ -38,7 +38,7 @@ Array = NDArray[np.float64]
 
 MINUTES, PERIOD_S = 10.0, 5.0
 FROM_S, SPAN_S = 120.0, 60.0  # trouble begins then or up to so much later
-DRY_PERCENT = 25.0  # of the substrate
+DRY_PERCENT = 12.0  # of the substrate: ten minutes do not fill it so far that anybody would let the pump rest
 SLOWER = 3.0  # % of full speed less than when it began: a reaction
 _WORST, _MILDEST = 0.6, 0.2  # cavitation at the usual speed, drawn between: 0 first bubbles, 1 the head has lost 3 %
 _FULL_TANK, _LOW_TANK = 0.9, 0.15  # full, before and at its lowest: a little above what the level switch calls dry
@@ -116,7 +116,10 @@ def trouble(site: Site, site_name: str, split: str, seeds: range, season: str = 
     calm.__dict__["outside"] = batch.outside
     begin = warmed(Batch(scenarios))
     full = np.ones(len(batch))
-    fields = {"clogging": 0.0 * full, "tank_m3": _FULL_TANK * batch.world.tank_m3 * full}  # a clean strainer, so far
+    fields: dict[str, Any] = {
+        "clogging": 0.0 * full,
+        "tank_m3": _FULL_TANK * batch.world.tank_m3 * full,
+    }  # a clean strainer, so far
     for field in dataclasses.fields(State):
         if field.name.endswith("moisture_percent"):
             fields[field.name] = DRY_PERCENT * full
