@@ -31,7 +31,9 @@ def make(name: str, batch: Batch, period_s: float) -> Policy:
 
 def _rules(batch: Batch, period_s: float) -> Policy:
     lettuce = batch.values.lettuce_eur_per_kg
-    return Rules(batch.site, settings_for(batch.site, lettuce), period_s=period_s, lettuce_eur_per_kg=lettuce)
+    return Rules(
+        batch.site, settings_for(batch.site, lettuce, batch.market), period_s=period_s, lettuce_eur_per_kg=lettuce
+    )
 
 
 def _naive(batch: Batch, period_s: float) -> Policy:

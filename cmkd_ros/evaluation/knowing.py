@@ -66,7 +66,7 @@ class InformedRules(Rules):
         self, batch: Batch, period_s: float, *, sky: bool, pump: bool, name: str, settings: RuleSettings | None = None
     ):
         lettuce = batch.values.lettuce_eur_per_kg
-        settings = settings or settings_for(batch.site, lettuce)
+        settings = settings or settings_for(batch.site, lettuce, batch.market)
         told = Told(batch, settings.pump_speed_percent / 100.0, sky=sky, pump=pump)
         super().__init__(batch.site, settings, period_s=period_s, lettuce_eur_per_kg=lettuce, truth=told, name=name)
         self.see = told.see
