@@ -27,7 +27,7 @@ LEAVES_KWH_PER_M2_K = 0.0032  # 2.7 kg of plants, mostly water: they follow the 
 MASS_KWH_PER_M2_K = 0.018  # racks, floor, nutrient solution
 MASS_KW_PER_M2_K = 0.006  # from the air to them
 COIL_PER_M = 32.0  # air through the coil at full load, m3/m2/h, 80 % of it touched: 8 per h in 4 m of room
-COIL_K = 12.0  # how much colder than the air the coil is at full load
+COIL_K = 12.0  # how much colder than the air the coil is; at part load too, for the fan follows the compressor
 WALL_M_PER_H = 9.0  # vapour to a cold wall: 3 W/m2/K over 1.2 kJ/m3/K
 BURNER_CO2_G_PER_M2_H = 20.5  # at full fire: 2800 ppm an hour in 4 m of room
 BURNER_KWH_PER_G = 1.0 / 202.0  # natural gas: 0.202 kg CO2 per kWh
@@ -144,7 +144,7 @@ def step(room: Room, air: Air, load: Load, seconds: float, powered: Array | floa
     changes = room.leakage_per_h + room.vent_per_h * opening + 1e-4  # per h; no room is tight
 
     # Vapour, g/m3
-    coil = saturated(air.celsius - COIL_K * share)
+    coil = saturated(air.celsius - COIL_K)
     coil_rate = either(running > 0.0, COIL_PER_M * share, 0.0)  # m/h
     most = 0.7 * taken / LATENT_KWH_PER_G  # a coil that wets cools less; g/m2/h
     coil_rate = smaller(coil_rate, most / larger(air.vapour - coil, 0.1))

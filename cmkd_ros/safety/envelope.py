@@ -152,7 +152,7 @@ class Envelope:
         self.pump.irrigate(box, now, fields["irrigating"], state)
 
         setpoints = box.value.copy()
-        self.pump.advance(fields, setpoints, now, dt, state)
+        self.pump.advance(fields, setpoints, now, state)
         self._compressor.advance(fields, readings, setpoints, now, state)
         fields |= self._remember(setpoints, now, state)
         return (

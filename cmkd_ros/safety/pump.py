@@ -47,10 +47,11 @@ class PumpLimits:
         kept = math.ceil(HOUR_S / pump.irrigation_every_s) if pump.irrigation_on_s > 0 else 0
         self.free_starts = max(pump.max_starts_per_hour - kept, 1)
         self.kept_starts = pump.max_starts_per_hour - self.free_starts
-        # Irrigation begins early enough to be complete in time in spite of a pause, the ramp and a coarse step.
-        ramp_s = max(pump.irrigation_speed_percent - self.slowest, 0.0) / pump.ramp_percent_per_s
-        self._lead_s = min(pump.min_off_s + ramp_s + options.max_step_s, pump.irrigation_every_s - pump.irrigation_on_s)
         self.irrigation_speed = min(max(pump.irrigation_speed_percent, self.slowest), self.fastest)
+        self.ramp_s = self.irrigation_speed / pump.ramp_percent_per_s  # no watering yet, for so long after a start
+        # Irrigation begins early enough to be complete in time in spite of a pause, the ramp and a coarse step.
+        lead_s = pump.min_off_s + self.ramp_s + options.max_step_s
+        self.lead_s = min(lead_s, pump.irrigation_every_s - pump.irrigation_on_s)
 
     def narrow(self, box: Box, readings: Readings, now_s: Floats, dt_s: Floats, state: EnvelopeState) -> dict[str, Any]:
         """Interlocks, times and starts; returns the fields of the next state that are known before the outcome."""
@@ -61,7 +62,8 @@ class PumpLimits:
         if not self.metered:
             box.narrow(PUMP, "unmetered_speed", high=self.fastest)
 
-        due = self._due(now_s, state)
+        watering, done = self._watered(now_s, dt_s, state)
+        due = self._due(now_s, watering, state) & ~done
         since = now_s - state.pump_switch_s
         on_left = np.where(running, pump.min_on_s - since, 0.0)
         cut_short = box.narrow(PUMP, "pump_min_on", low=np.where(on_left > 0.0, self.slowest, -np.inf)) > 0.0
@@ -71,7 +73,13 @@ class PumpLimits:
         starts = np.count_nonzero(now_s[:, None] - state.pump_starts_s < HOUR_S, axis=1)
         spent = ~running & (starts >= np.where(due, pump.max_starts_per_hour, self.free_starts))
         box.narrow(PUMP, "pump_starts", high=np.where(spent, 0.0, np.inf))
-        return {"pump_low_since_s": watch.low_since_s, "pump_lockout_s": watch.lockout_s, "irrigating": due}
+        return {
+            "pump_low_since_s": watch.low_since_s,
+            "pump_lockout_s": watch.lockout_s,
+            "watering_s": np.where(done, 0.0, watering),
+            "irrigated_s": np.where(done, now_s, state.irrigated_s),
+            "irrigating": due,
+        }
 
     def irrigate(self, box: Box, now_s: Floats, due: Bools, state: EnvelopeState) -> None:
         """The crop's turn, last: run at the irrigation speed when it is due. Unmet is how many seconds it is late."""
@@ -79,28 +87,36 @@ class PumpLimits:
         late = now_s - state.irrigated_s - self._pump.irrigation_every_s
         box.unmet_by("irrigation", np.where(missed > 0.0, late, 0.0))
 
-    def advance(
-        self, fields: dict[str, Any], setpoints: Floats, now_s: Floats, dt_s: Floats, state: EnvelopeState
-    ) -> None:
+    def advance(self, fields: dict[str, Any], setpoints: Floats, now_s: Floats, state: EnvelopeState) -> None:
         """Put what follows from the admitted speed into `fields` of the next state."""
         was, runs = state.setpoints[:, PUMP] > 0.0, setpoints[:, PUMP] > 0.0
         fields["pump_switch_s"] = np.where(was != runs, now_s, state.pump_switch_s)
         fields["pump_starts_s"] = pushed(state.pump_starts_s, now_s, runs & ~was)
-        # An irrigation is one uninterrupted run; a step counts when the speed before and after it is fast enough.
-        enough = self.irrigation_speed if self.irrigation_speed > 0.0 else np.inf
-        waters = np.minimum(state.setpoints[:, PUMP], setpoints[:, PUMP]) >= enough
-        watering = np.where(waters, state.watering_s + dt_s, 0.0)
-        done = watering >= self._pump.irrigation_on_s
-        fields["watering_s"] = np.where(done, 0.0, watering)
-        fields["irrigated_s"] = np.where(done, now_s, state.irrigated_s)
-        fields["irrigating"] = fields["irrigating"] & ~done
+        # What is admitted now decides only whether the run goes on: see `_watered`.
+        fields["watering_s"] = np.where(self._fast(setpoints), fields["watering_s"], 0.0)
 
-    def _due(self, now_s: Floats, state: EnvelopeState) -> Bools:
+    def _fast(self, setpoints: Floats) -> Bools:
+        """Whether the pump's speed in `setpoints` (B, 5) waters the crop."""
+        fast: Bools = (setpoints[:, PUMP] >= self.irrigation_speed) & (self.irrigation_speed > 0.0)
+        return fast
+
+    def _watered(self, now_s: Floats, dt_s: Floats, state: EnvelopeState) -> tuple[Floats, Bools]:
+        """How long the irrigation has run by now, (B,) seconds, and whether that completes it.
+
+        An irrigation is one uninterrupted run. Until now the setpoint of the last step was in force, so that one says
+        whether the time since then counts; the drive takes its ramp from standstill first.
+        """
+        up_s = now_s - (state.pump_switch_s + self.ramp_s)
+        counted = np.where(self._fast(state.setpoints), np.minimum(np.maximum(up_s, 0.0), dt_s), 0.0)
+        watering = state.watering_s + counted
+        return watering, watering >= self._pump.irrigation_on_s
+
+    def _due(self, now_s: Floats, watering_s: Floats, state: EnvelopeState) -> Bools:
         """Whether the minimum irrigation must run now to be complete in time; true until it is complete."""
         pump = self._pump
         if pump.irrigation_on_s <= 0.0:
             return np.zeros(len(now_s), dtype=np.bool_)
-        left = pump.irrigation_on_s - state.watering_s + self._lead_s
+        left = pump.irrigation_on_s - watering_s + self.lead_s
         return state.irrigating | (now_s - state.irrigated_s + left >= pump.irrigation_every_s)
 
     def _watch(self, readings: Readings, now_s: Floats, dt_s: Floats, state: EnvelopeState, running: Bools) -> Watch:

@@ -158,3 +158,13 @@ def test_a_leak_with_weather_alone_ends_at_the_weather():
     assert air.celsius[0] == pytest.approx(10.0, abs=0.05)
     assert air.co2_ppm[0] == pytest.approx(greenhouse.OUTDOOR_PPM, abs=0.5)
     assert air.vapour[0] == pytest.approx(0.7 * greenhouse.saturated(np.array(10.0)), rel=0.01)
+
+
+def test_the_coil_dries_as_much_for_its_electricity_at_part_load():
+    """A fan that follows the compressor keeps the coil cold: drying in bursts must gain nothing."""
+    air = dataclasses.replace(room_air(3, humidity=0.8), compressor=np.full(3, heatpump.COOLS))
+    warmer = np.array([0.0, 0.5, 1.5])  # than asked for: a quarter, half and all of its power
+    _, flows = greenhouse.step(CLOSED, air, load(3, setpoint=21.0 - warmer), 60.0)
+    assert flows.electric / CLOSED.heatpump_kw_per_m2 == pytest.approx([0.25, 0.5, 1.0])
+    per_kwh = flows.dried / flows.electric
+    assert per_kwh == pytest.approx(per_kwh[2] * np.ones(3), rel=0.1)

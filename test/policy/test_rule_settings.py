@@ -141,8 +141,7 @@ def test_rare_decisions_pump_about_as_much_as_frequent_ones(site, window_of, at,
     often, _ = pump_share(site, window_of, at, moisture, 5.0)
     for period_s in (60.0, 300.0):
         rare, starts = pump_share(site, window_of, at, moisture, period_s)
-        pulse_s = max(period_s, 600.0 if period_s == 300.0 else 0.0)  # two periods, which count as irrigation
-        least = pulse_s / float(cycle_s(site, period_s=period_s))
+        least = period_s / float(cycle_s(site, period_s=period_s))
         assert abs(rare - max(often, least)) <= 0.5 * least + 1e-9
         assert rare < 0.6 and starts <= 24 * site.pump.max_starts_per_hour
     assert float(cycle_s(site, period_s=300.0)) == 1500.0  # and not a pulse that never ends
@@ -157,14 +156,15 @@ def test_a_pulse_is_whole_periods_long(site, window_of, at):
 
 @pytest.mark.parametrize("period_s", [5.0, 60.0, 300.0])
 def test_a_long_cycles_pulse_counts_as_the_minimum_irrigation(site, window_of, at, period_s):
-    """The envelope counts a step whose speed is enough before and after it; else it adds a run of its own."""
+    """The envelope counts each step that ran fast enough, less the drive's ramp; else it adds a run of its own."""
     settings = RuleSettings(cycle_s=1500.0)
     reading = read(window_of(at(0), FACTS), site, settings)
     hours = np.arange(0.0, 1500.0, period_s) / 3600.0
     runs = np.array([water(reading, np.array([0.04]), np.array([h]), site, settings, period_s)[0] > 0 for h in hours])
-    counted_s = np.count_nonzero(runs[1:] & runs[:-1]) * period_s
-    assert counted_s >= site.pump.irrigation_on_s
-    assert runs.sum() * period_s <= max(90.0, 3.0 * period_s) and np.count_nonzero(np.diff(runs.astype(int)) == 1) == 0
+    ramp_s = site.pump.irrigation_speed_percent / site.pump.ramp_percent_per_s
+    assert runs.sum() * period_s - ramp_s >= site.pump.irrigation_on_s
+    assert runs.sum() * period_s <= site.pump.irrigation_on_s + ramp_s + period_s
+    assert np.count_nonzero(np.diff(runs.astype(int)) == 1) == 0
 
 
 def test_the_last_energy_of_the_battery_lasts_a_period(site, window_of, at):

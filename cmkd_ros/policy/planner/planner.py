@@ -80,8 +80,7 @@ class Planner:
         self._lamp = Light(self._per_kw, site.led.power_kw, site.led.canopy_area_m2)
         gram = greenhouse.BURNER_KWH_PER_G * values.gas_eur_per_kwh + 1e-3 * values.carbon_eur_per_kg
         self._gram_eur = gram
-        self._rhythm = climate.rhythm(site, gram)
-        self._drying = room.drying(site, self._rhythm.kw[:, 0], self._rhythm.kw[:, -1])
+        self._drying = room.drying(site, *climate.held_kw(site))
         self.programme = Programme(self._plant(demand_share), self.edges)
         self._water = Water(site, values.pump_eur, period_s)
         self._dosing = Dosing(site, agronomy.MOST_CO2_PPM, gram, values.lettuce_eur_per_kg, period_s)
@@ -113,8 +112,6 @@ class Planner:
         return {
             **self._estimate.reset(batch),
             "led_kw": np.zeros(batch),
-            "part": np.zeros(batch, np.int64),
-            "setpoint": np.full(batch, np.nan),
             "irrigated_ns": np.zeros(batch, np.int64),
             "fast_since_ns": np.zeros(batch, np.int64),
             "pump": np.zeros(batch),
@@ -253,18 +250,14 @@ class Planner:
         wanted = np.where(safe, programme.hvac_setpoint_celsius, plans[:, _LEAD, _AIR])
         sun = 1e-3 * site.greenhouse.daylit_transmission * ahead.irradiance[:, 0]  # kW/m2
         light = led_kw * self._per_kw + 1000.0 * room.SUN_UMOL_PER_J * sun
-        cycle = self._rhythm.cycle(ahead.outdoor_celsius[:, 0], light / (self._per_kw * site.led.power_kw))
-        part, air = window.time_ns // climate.PART_NS, known(window, "air_temperature_celsius")
         load = np.where(safe, 0.0, plans[:, _LEAD, _HVAC] / site.hvac.power_kw)
-        fresh = climate.setpoint(cycle, window.time_ns, air, wanted, load)
-        setpoint = np.where(part == state["part"], np.asarray(state["setpoint"], np.float64), fresh)
-        setpoint = np.where(safe, programme.hvac_setpoint_celsius, setpoint)
+        setpoint = np.where(safe, programme.hvac_setpoint_celsius, climate.setpoint(wanted, load))
         valve, burner = self._dosing.decide(
             window.time_ns,
             np.asarray(state["burner_ns"], np.int64),
             known(window, "co2_ppm"),
             light,
-            air,
+            known(window, "air_temperature_celsius"),
             known(window, "relative_humidity_percent"),
             ahead.outdoor_celsius[:, 0],
             setpoint,
@@ -288,8 +281,6 @@ class Planner:
         after: State = {
             **state,
             "led_kw": led_kw,
-            "part": part,
-            "setpoint": setpoint,
             "irrigated_ns": watering.irrigated_ns,
             "fast_since_ns": watering.fast_since_ns,
             "pump": watering.speed,

@@ -21,7 +21,7 @@ SUN_UMOL_PER_J, SUN_ABSORBED = 2.06, 0.6
 MACHINES_INSIDE = 0.5  # share of the base load that warms the room
 BOUND_BY_CROP = 0.06  # share of light's energy that ends in sugar
 ABOUT_CELSIUS = 23.5  # where the lines touch
-_OUTDOOR = np.array([-10.0, 0.0, 10.0, 20.0, 30.0])
+OUTDOOR = np.array([-10.0, 0.0, 10.0, 20.0, 30.0])
 _OUTDOOR_HUMIDITY = 0.78
 _LEAF_AREA = 7.0
 _SETTLED_H, _MEASURED_H = 2, 3
@@ -60,12 +60,12 @@ class Drying:
 def drying(site: Site, dark_kw: Array, lit_kw: Array) -> Drying:
     """Run the room's physics at a held temperature and see what drying takes of what the canopy gives off.
 
-    In the dark as much as the heat pump takes in its rhythm ((K,) in the dark and in full light at `_OUTDOOR`), but no
-    more than near its lowest load: beyond that it heats, which the programme decides.
+    `dark_kw` and `lit_kw`, (K,) at `OUTDOOR`, are what the heat pump takes to hold the room. In the dark no more than
+    near its lowest load counts: beyond that it heats, which the programme decides.
     """
     room, area = room_of(site), site.led.canopy_area_m2
-    share = np.repeat([0.0, 0.5, 1.0], len(_OUTDOOR))
-    outdoor = np.tile(_OUTDOOR, 3)
+    share = np.repeat([0.0, 0.5, 1.0], len(OUTDOOR))
+    outdoor = np.tile(OUTDOOR, 3)
     full = np.ones(len(share))
     light = share * site.led.power_kw * 1000.0 * site.led.efficacy_umol_per_j / area
     celsius = ABOUT_CELSIUS * full
@@ -82,11 +82,11 @@ def drying(site: Site, dark_kw: Array, lit_kw: Array) -> Drying:
         air = Air(celsius, celsius, after.vapour, air.co2_ppm, after.compressor, after.compressor_s, after.burner_s)
         if step >= _SETTLED_H * 60:
             taken.append(flows.electric * area)
-    kw = np.mean(taken, axis=0).reshape(3, len(_OUTDOOR))
+    kw = np.mean(taken, axis=0).reshape(3, len(OUTDOOR))
     per_led = float(np.mean((kw[2] - kw[0]) / site.led.power_kw))
     rises = float(np.median((lit_kw - dark_kw)[1:4])) / site.led.power_kw
     most = _NEAR_LOWEST * heatpump.LOWEST_LOAD * site.hvac.power_kw
-    return Drying(_OUTDOOR, np.minimum(dark_kw, most), max(per_led, rises))
+    return Drying(OUTDOOR, np.minimum(dark_kw, most), max(per_led, rises))
 
 
 def vents(site: Site, outdoor_celsius: Array, gram_eur: float, ppm: Array) -> tuple[Array, Array]:

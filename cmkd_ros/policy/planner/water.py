@@ -31,7 +31,7 @@ class Watering:
     """What the pump has done, (B,): when a minimum irrigation was last complete, and whether it runs and how fast."""
 
     irrigated_ns: Stamps
-    fast_since_ns: Stamps  # 0: not fast enough now
+    fast_since_ns: Stamps  # from then on the running one counts; 0: not fast enough now
     speed: Array  # % asked last
 
 
@@ -46,14 +46,14 @@ class Water:
         self.speeds = np.sort(np.append(even, limits.irrigation_speed)) / 100.0
         pump = site.pump
         # As the envelope reckons, so that it never has to step in.
-        lead_s = pump.min_off_s + max(10.0, 2.0 * period_s) + pump.irrigation_on_s
-        self._due_s = max(pump.irrigation_every_s - lead_s, 0.0)
+        self._due_s = pump.irrigation_every_s - pump.irrigation_on_s - limits.lead_s
+        self._ramp_ns = round(limits.ramp_s * NANOSECONDS)
 
     def decide(
         self, time_ns: Stamps, before: Watering, moisture: Array, wet: Array, running: Running, price: Array
     ) -> tuple[Array, Watering]:
         """Speed (B,) in % and what to remember. `running` is the pump at `speeds`; unknown moisture counts as dry."""
-        site, pump = self._site, self._site.pump
+        pump = self._site.pump
         per_kw = price[:, None] * pump.rated_power_kw
         hourly = self._pump_eur * running.wear_per_h + per_kw * (self.speeds**3 + 0.03)  # EUR per hour of running
         enough = running.flow >= _LEAST_FLOW
@@ -66,7 +66,11 @@ class Water:
         starts = 3600.0 / pump.irrigation_every_s * self._pump_eur / STARTS
         runs_on = steady[rows, slow] < starts + 0.3 * hourly[rows, pulse]
 
-        since_s = (time_ns - before.irrigated_ns) / NANOSECONDS
+        # Until now the last decision was in force.
+        was_fast = before.fast_since_ns > 0
+        done = was_fast & ((time_ns - before.fast_since_ns) / NANOSECONDS >= pump.irrigation_on_s)
+        irrigated = np.where(done, time_ns, before.irrigated_ns)
+        since_s = (time_ns - irrigated) / NANOSECONDS
         due = (since_s >= self._due_s) & (pump.irrigation_on_s > 0.0)
         fast = np.maximum(100.0 * self.speeds[pulse], self._irrigation)
         dry = ~(moisture > np.where(before.speed > 0.0, WET_PERCENT, DRY_PERCENT))
@@ -75,7 +79,6 @@ class Water:
         speed = np.where(due | thirsty, np.maximum(speed, fast), speed)
         speed = np.minimum(np.where(wet == 0.0, 0.0, speed), self.fastest)
         is_fast = speed >= self._irrigation - 1e-9
-        since = np.where(is_fast, np.where(before.fast_since_ns > 0, before.fast_since_ns, time_ns), 0)
-        done = is_fast & ((time_ns - since) / NANOSECONDS >= site.pump.irrigation_on_s)
-        irrigated = np.where(done, time_ns, before.irrigated_ns)
-        return speed, Watering(irrigated, np.where(done, time_ns, since), speed)
+        begun = np.where(before.speed > 0.0, time_ns, time_ns + self._ramp_ns)
+        since = np.where(is_fast, np.where(was_fast & ~done, before.fast_since_ns, begun), 0)
+        return speed, Watering(irrigated, since, speed)

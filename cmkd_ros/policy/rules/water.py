@@ -56,8 +56,8 @@ def water(
     every_s = cycle_s(site, settings, period_s)
     on_s = np.where(share > 0.0, np.maximum(share * every_s, site.pump.min_on_s), 0.0)
     on_s = np.where((share < 1.0) & (every_s - on_s < site.pump.min_off_s), every_s - site.pump.min_off_s, on_s)
-    # A decision before and one after: a pulse that the envelope does not count is followed by one of its own.
-    counted_s = site.pump.irrigation_on_s + 2.0 * period_s
+    # As the envelope reckons: a pulse that it does not count is followed by one of its own.
+    counted_s = site.pump.irrigation_on_s + site.pump.irrigation_speed_percent / site.pump.ramp_percent_per_s
     long = (every_s >= LONG * site.pump.irrigation_on_s) & (share > 0.0)
     on_s = np.where(long, np.maximum(on_s, np.minimum(counted_s, 0.5 * every_s)), on_s)
     whole = np.minimum(np.maximum(np.round(on_s / period_s), 1.0), every_s / period_s - 1.0) * period_s
