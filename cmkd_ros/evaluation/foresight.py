@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from cmkd_ros.evaluation.accounts import LONG_H
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.scenario import BEFORE_H
 from cmkd_ros.fusion.window import Window
@@ -189,8 +190,8 @@ class Informed(Planner):
 
 
 def demand_share(batch: Batch) -> float:
-    """How much of a month's demand charge a kilowatt of peak costs in a batch's episodes."""
-    return min(batch.hours / 720.0, 1.0)
+    """How much of a month's demand charge a kilowatt of peak costs in a batch's episodes: as `accounts.settle` has it."""
+    return 1.0 if batch.hours >= LONG_H else batch.hours / 720.0
 
 
 def planner(
