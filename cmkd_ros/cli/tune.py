@@ -36,9 +36,9 @@ def tune(
 
     from cmkd_ros import __version__
     from cmkd_ros.contract.errors import ConfigurationError
-    from cmkd_ros.evaluation import tuned
-    from cmkd_ros.evaluation.tuning import Plan
-    from cmkd_ros.evaluation.tuning import tune as search
+    from cmkd_ros.evaluation.tuning import tuned
+    from cmkd_ros.evaluation.tuning.search import Plan
+    from cmkd_ros.evaluation.tuning.search import tune as search
     from cmkd_ros.policy import constant
     from cmkd_ros.policy.objective import Values
     from cmkd_ros.policy.rules import RuleSettings, load_settings, save_settings

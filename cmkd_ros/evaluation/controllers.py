@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cmkd_ros.contract.errors import ConfigurationError
-from cmkd_ros.evaluation import best_plan
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.foresight import PLANNERS
 from cmkd_ros.evaluation.information import TOLD
 from cmkd_ros.evaluation.knowing import INFORMED
+from cmkd_ros.evaluation.limits import best_plan
 from cmkd_ros.policy.constant import Constant, actions_for
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.naive import Naive

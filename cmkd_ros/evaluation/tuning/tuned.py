@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be tuned (rules, constant) and on which worlds; `cmkd tune` and `evaluation.tuning` bring them together."""
+"""What can be tuned (rules, constant) and on which worlds; `cmkd tune` and `search` bring them together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cmkd_ros.evaluation import weeks
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.episode import PERIOD_S
 from cmkd_ros.evaluation.scenario import Scenario, synthetic
-from cmkd_ros.evaluation.tuning import Problem, WorldMaker
+from cmkd_ros.evaluation.tuning.search import Problem, WorldMaker
 from cmkd_ros.policy.constant import Constant
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.objective import Values
