@@ -31,8 +31,8 @@ _STEP_NS = 300_000_000_000
 _STEP_H = 1.0 / 12.0
 _A_DAY = 288
 
-# Errors of a weather service. Irradiance: relative root mean square errors of 40 to 60 % at Central European stations and
-# of 20 to 35 % at Spanish ones, says the abstract of a benchmark of forecasts at the 24th European Photovoltaic Solar
+# Errors of a weather service. Irradiance: relative root mean square errors of 40 to 60 % at Central European stations,
+# 20 to 35 % at Spanish ones, says the abstract of a benchmark of forecasts at the 24th European Photovoltaic Solar
 # Energy Conference, Hamburg 2009 (core.ac.uk/works/63531431). The best of the former, 40 %, is taken for a day ahead.
 # Chosen, from no source: how much more later days err, that half of it is there after a few hours, how errors hang
 # together in time, and the temperature's errors: 1.5 K a day ahead, 2 K three days ahead.
