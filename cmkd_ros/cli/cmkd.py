@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from cmkd_ros import __version__
-from cmkd_ros.cli import bag, evaluate, information, tune
+from cmkd_ros.cli import bag, evaluate, information, reaction, tune
 from cmkd_ros.cli.world import world_app
 from cmkd_ros.contract.errors import CmkdError, ConfigurationError
 
@@ -30,6 +30,7 @@ app.add_typer(world_app, name="world")
 bag.register(app)
 evaluate.register(app)
 information.register(app)
+reaction.register(app)
 tune.register(app)
 
 Namespace = Annotated[str, typer.Option(help="The farm's ROS namespace.")]

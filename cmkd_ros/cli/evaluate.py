@@ -96,7 +96,7 @@ def evaluate(
     from rich.console import Console
 
     from cmkd_ros.cli.evaluate_view import failures_view, summary_view
-    from cmkd_ros.evaluation.summary import Names, summarise
+    from cmkd_ros.evaluation.studies.summary import Names, summarise
 
     extent = QUICK if quick else Extent()
     plan = plan_of(
@@ -150,7 +150,7 @@ class Plan:
 
     def about(self, command: str) -> dict[str, Any]:
         """`world` of the JSON: on what the figures stand."""
-        from cmkd_ros.evaluation.versions import software
+        from cmkd_ros.evaluation.studies.versions import software
 
         settings = self.settings
         seeds = sorted({job.seed for job in self.jobs})
@@ -185,12 +185,12 @@ def plan_of(
     out: Path,
 ) -> Plan:
     from cmkd_ros.evaluation import controllers as registry
-    from cmkd_ros.evaluation import execute, versions
     from cmkd_ros.evaluation.counterfactual import CAUSES
     from cmkd_ros.evaluation.information import TOLD
     from cmkd_ros.evaluation.scenario import SEASONS
-    from cmkd_ros.evaluation.study import Settings, causes_of, jobs_of
-    from cmkd_ros.evaluation.summary import BOUND
+    from cmkd_ros.evaluation.studies import execute, versions
+    from cmkd_ros.evaluation.studies.study import Settings, causes_of, jobs_of
+    from cmkd_ros.evaluation.studies.summary import BOUND
     from cmkd_ros.evaluation.tariffs import MECHANISMS
     from cmkd_ros.policy.modules import load_policy_module
 
@@ -262,8 +262,8 @@ def run_plan(plan: Plan, out: Path, cores: int, console: Any) -> Any:
         TimeRemainingColumn,
     )
 
-    from cmkd_ros.evaluation import execute
-    from cmkd_ros.evaluation.study import run
+    from cmkd_ros.evaluation.studies import execute
+    from cmkd_ros.evaluation.studies.study import run
 
     parts = (
         BarColumn(),
@@ -295,7 +295,7 @@ def run_plan(plan: Plan, out: Path, cores: int, console: Any) -> Any:
 def _report(found: dict[str, Any], summary: Any, farms: dict[str, Any], out: Path, console: Any) -> bool:
     """Draw it. Nothing that goes wrong here may cost the figures, which are there by now."""
     try:
-        from cmkd_ros.evaluation.report import write
+        from cmkd_ros.evaluation.show.report import write
 
         path = write(found, summary, farms, out)
     except Exception as error:

@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cmkd_ros.evaluation.sentences import changed
-from cmkd_ros.evaluation.statistics import Estimate
-from cmkd_ros.evaluation.summary import ALL, Line, Summary
+from cmkd_ros.evaluation.show.sentences import changed
+from cmkd_ros.evaluation.studies.statistics import Estimate
+from cmkd_ros.evaluation.studies.summary import ALL, Line, Summary
 
 _RIGHT = ("objective", "import", "vs N", "vs T", "cost", "peak", "yield", "regret closed")
 

@@ -27,28 +27,32 @@ def tune(
     tries: Annotated[int, typer.Option(help="A generation.", min=4)] = 16,
     sigma: Annotated[float, typer.Option(help="First step, share of the ranges.", min=0.005, max=0.5)] = 0.15,
     finals: Annotated[int, typer.Option(help="Seeds a season and world in the finals.", min=1)] = 4,
-    out: Annotated[str, typer.Option(help="Settings file; default: config/<controller>/<site>[-price].yaml.")] = "",
+    out: Annotated[str, typer.Option(help="Settings file; default: config/<controller>/<site>….yaml.")] = "",
     state: Annotated[str, typer.Option(help="Where the search is kept, to go on after a break.")] = "",
     start: Annotated[str, typer.Option(help="Settings file to begin with; default: found by hand.")] = "",
+    market: Annotated[bool, typer.Option("--market", help="Billed by the day-ahead market; else as its own.")] = False,
 ) -> None:
     """Search for the best settings on training worlds, choose on validation worlds, write them with what they are."""
     import dataclasses
 
     from cmkd_ros import __version__
     from cmkd_ros.contract.errors import ConfigurationError
-    from cmkd_ros.evaluation import tuned
-    from cmkd_ros.evaluation.tuning import Plan
-    from cmkd_ros.evaluation.tuning import tune as search
+    from cmkd_ros.evaluation import tariffs
+    from cmkd_ros.evaluation.tuning import tuned
+    from cmkd_ros.evaluation.tuning.search import Plan
+    from cmkd_ros.evaluation.tuning.search import tune as search
     from cmkd_ros.policy import constant
     from cmkd_ros.policy.objective import Values
     from cmkd_ros.policy.rules import RuleSettings, load_settings, save_settings
     from cmkd_ros.site import load_site
 
-    farm = load_site(site)
+    named = load_site(site)
+    billed = "own_day_ahead" if market else tariffs.OWN.get(named.name, "own")
+    farm, day_ahead = tariffs.mechanism(named, billed), tariffs.MECHANISMS[billed].day_ahead
     values = Values(lettuce_eur_per_kg=lettuce) if lettuce else Values()
-    worlds = [tuned.synthetic_worlds(farm, farm.name, values)]
+    worlds = [tuned.synthetic_worlds(farm, farm.name, values, day_ahead=day_ahead)]
     if data:
-        worlds.append(tuned.measured_worlds(farm, farm.name, Path(data), values))
+        worlds.append(tuned.measured_worlds(farm, farm.name, Path(data), values, day_ahead=day_ahead))
     if controller == "rules":
         begin = load_settings(start) if start else tuned.BEGIN
         searched = tuned.SEARCHED | (tuned.DAYLIT if farm.greenhouse.daylit_transmission > 0.0 else {})
@@ -60,14 +64,14 @@ def tune(
     plan = Plan(worlds=worlds, budget_h=budget, seed=seed, tries=tries, final_seeds=finals, sigma=sigma)
     found = search(problem, plan, Path(state) if state else None, print)
     usual = values.lettuce_eur_per_kg == Values().lettuce_eur_per_kg
-    suffix = "" if usual else f"-{values.lettuce_eur_per_kg:g}"
+    suffix = ("-market" if market else "") + ("" if usual else f"-{values.lettuce_eur_per_kg:g}")
     path = Path(out or f"config/{controller}/{farm.name}{suffix}.yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
     best = min(found.table, key=lambda row: float(row["validation_eur"]))
     about = (
         f"Settings of {controller!r} for site {farm.name!r}: cmkd tune --site {site} --controller {controller} "
         f"--budget {budget:g} --seed {seed} --tries {tries} --finals {finals} --sigma {sigma:g}"
-        f"{f' --start {start}' if start else ''}\n"
+        f"{f' --start {start}' if start else ''}{' --market' if market else ''}\n"
         f"Tuned on {found.hours:.0f} simulated hours of training worlds (synthetic{' and measured' if data else ''}; "
         f"{', '.join(plan.seasons)}), chosen on {found.validation_hours:.0f} h of validation worlds;\n"
         f"lettuce at {values.lettuce_eur_per_kg:g} EUR/kg; {best['training_eur']:.2f} EUR in 72 h of training worlds, "

@@ -36,9 +36,9 @@ def preview(
     quick: Annotated[bool, typer.Option("--quick", help="Smaller, coarser, in a third of the time.")] = False,
 ) -> None:
     """A day of the simulated farm under the rules, in pictures and a short film."""
-    from cmkd_ros.evaluation.day import live_through, midnight_ns, most_changeable
-    from cmkd_ros.evaluation.preview import QUICK, Sizes, summary
-    from cmkd_ros.evaluation.preview import preview as draw
+    from cmkd_ros.evaluation.show.day import live_through, midnight_ns, most_changeable
+    from cmkd_ros.evaluation.show.preview import QUICK, Sizes, summary
+    from cmkd_ros.evaluation.show.preview import preview as draw
     from cmkd_ros.simulation.start import read_measured
     from cmkd_ros.site import load_site
     from cmkd_ros.site.market import read_market

@@ -51,15 +51,13 @@ class Batch:
             raise ConfigurationError("batch", ["it needs at least one scenario"])
         first = scenarios[0]
         for other in scenarios[1:]:
-            if (other.site, other.hours, other.values, other.measured) != (
-                first.site,
-                first.hours,
-                first.values,
-                first.measured,
-            ):
-                raise ConfigurationError("batch", ["scenarios must share site, hours, values and measured weather"])
+            if _shared(other) != _shared(first):
+                raise ConfigurationError(
+                    "batch", ["scenarios must share site, hours, values, measured weather and kind of prices"]
+                )
         self.scenarios = tuple(scenarios)
         self.site, self.hours, self.values, self.measured = first.site, first.hours, first.values, first.measured
+        self.market = first.prices.day_ahead  # whether day-ahead prices are paid, or a tariff
         self.step_s, self.step_ns = step_s, round(step_s * NANOSECONDS)
         self.seeds = np.array([scenario.seed for scenario in scenarios], np.int64)
         self.start_ns = np.array([scenario.start_ns for scenario in scenarios], np.int64)
@@ -167,3 +165,7 @@ class _Picked:
         whole = self._outside[index]
         values: dict[str, Any] = {name: getattr(whole, name)[self._farms] for name in self._names}
         return Weather(**values, sky=whole.sky)
+
+
+def _shared(scenario: Scenario) -> tuple[object, ...]:
+    return scenario.site, scenario.hours, scenario.values, scenario.measured, scenario.prices.day_ahead

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cmkd_ros.contract.errors import ConfigurationError
-from cmkd_ros.evaluation import best_plan
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.foresight import PLANNERS
 from cmkd_ros.evaluation.information import TOLD
 from cmkd_ros.evaluation.knowing import INFORMED
+from cmkd_ros.evaluation.limits import best_plan
 from cmkd_ros.policy.constant import Constant, actions_for
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.naive import Naive
@@ -31,7 +31,9 @@ def make(name: str, batch: Batch, period_s: float) -> Policy:
 
 def _rules(batch: Batch, period_s: float) -> Policy:
     lettuce = batch.values.lettuce_eur_per_kg
-    return Rules(batch.site, settings_for(batch.site, lettuce), period_s=period_s, lettuce_eur_per_kg=lettuce)
+    return Rules(
+        batch.site, settings_for(batch.site, lettuce, batch.market), period_s=period_s, lettuce_eur_per_kg=lettuce
+    )
 
 
 def _naive(batch: Batch, period_s: float) -> Policy:

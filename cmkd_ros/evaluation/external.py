@@ -96,7 +96,7 @@ def programme(store: Store, hours: int) -> Programme:
         area_m2=1.0,
         peak_eur_per_kw=0.0,
     )
-    return Programme(plant, np.arange(hours + 1.0), time_limit_s=60.0)
+    return Programme(plant, np.arange(hours + 1.0), most_iterations=1_000_000)
 
 
 def facts_of(store: Store, load: Array, pv: Array, price: Array, stored: float, worth: float) -> Facts:

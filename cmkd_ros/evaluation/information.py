@@ -17,7 +17,7 @@ import numpy as np
 
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.foresight import Informed
-from cmkd_ros.evaluation.statistics import Estimate, mean, paired, ratio_of_sums
+from cmkd_ros.evaluation.studies.statistics import Estimate, mean, paired, ratio_of_sums
 
 ALL, TUNED, BEST = "mpc_informed", "rules", "best_plan"
 #: What is kept from the planner, and how the row is called in words.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.foresight import Truth
 from cmkd_ros.policy.planner.forecast import means
-from cmkd_ros.policy.rules import Rules, settings_for
+from cmkd_ros.policy.rules import Rules, RuleSettings, settings_for
 from cmkd_ros.simulation.world import State
 from cmkd_ros.site.market import HOUR_NS
 
@@ -62,9 +62,11 @@ class Told:
 class InformedRules(Rules):
     """The tuned rules of the batch's site, told of the sky, the pump, or both."""
 
-    def __init__(self, batch: Batch, period_s: float, *, sky: bool, pump: bool, name: str):
+    def __init__(
+        self, batch: Batch, period_s: float, *, sky: bool, pump: bool, name: str, settings: RuleSettings | None = None
+    ):
         lettuce = batch.values.lettuce_eur_per_kg
-        settings = settings_for(batch.site, lettuce)
+        settings = settings or settings_for(batch.site, lettuce, batch.market)
         told = Told(batch, settings.pump_speed_percent / 100.0, sky=sky, pump=pump)
         super().__init__(batch.site, settings, period_s=period_s, lettuce_eur_per_kg=lettuce, truth=told, name=name)
         self.see = told.see

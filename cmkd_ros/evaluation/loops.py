@@ -7,7 +7,8 @@ A study decides every 5 min and the farm every 5 s; these loops do in between wh
 * peak guard: the running 15 min mean stays below what the decision meant to import, or the peak so far: first the
   battery gives up to `TRIM` more, then the lights dim by up to `SHED`;
 * ramp: where the connection has a limit, the battery smooths within `TRIM`;
-* CO2: the valve shuts above the agronomy's limit.
+* CO2: the valve shuts above the agronomy's limit;
+* charge: neither they nor a decision take the battery below the site's least state of charge or above its most.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.contract.actions import ACTION_INDEX
+from cmkd_ros.physics.battery import remaining
 from cmkd_ros.policy.agronomy import MOST_CO2_PPM
 from cmkd_ros.simulation.grid import QUARTER_NS
 from cmkd_ros.simulation.world import State
@@ -28,6 +30,7 @@ Array = NDArray[np.float64]
 TRIM = 0.5  # share of the battery's power that a loop may add to or take from a decision
 SHED = 0.3  # share of the lights' power that the guard may take from a decision
 _BALANCED_KW_SHARE = 0.02  # of the import limit: so near to 0 at the grid counts as balancing
+_HORIZON = 1.2  # steps for which what the battery may still give or take must last, losses included
 _MARGIN = 0.02  # of the import limit, that the guard leaves to a decision
 _LED, _VALVE = ACTION_INDEX["led"], ACTION_INDEX["valve"]
 
@@ -63,10 +66,11 @@ def quick(site: Site, state: State, setpoints: Array, aim: Aim, sun_kw: Array, s
     An inverter follows its array within a second, so what it gives now is not known late.
     """
     after = setpoints.copy()
-    battery = setpoints[:, 0]
     power = site.battery.power_kw
-    low = np.maximum(battery - TRIM * power, -power)
-    high = np.minimum(battery + TRIM * power, power)
+    least, most = _charge_kw(site, state, step_s)
+    low = np.minimum(np.maximum(np.maximum(setpoints[:, 0] - TRIM * power, -power), least), most)
+    high = np.minimum(np.maximum(np.minimum(setpoints[:, 0] + TRIM * power, power), least), most)
+    battery = np.minimum(np.maximum(setpoints[:, 0], low), high)
     led_kw = setpoints[:, _LED] * (site.led.power_kw / 100.0)
     net = state.load_kw - state.led_kw + led_kw - sun_kw
     trimmed = np.minimum(np.maximum(-net, low), high)
@@ -91,3 +95,13 @@ def quick(site: Site, state: State, setpoints: Array, aim: Aim, sun_kw: Array, s
         after[:, _LED] -= dimmed * (100.0 / site.led.power_kw)
     after[:, _VALVE] = np.where(state.co2_ppm > MOST_CO2_PPM, 0.0, setpoints[:, _VALVE])
     return after
+
+
+def _charge_kw(site: Site, state: State, step_s: float) -> tuple[Array, Array]:
+    """Lowest and highest power (B,) that keep the charge within the site's limits, as the envelope reckons it."""
+    usable_kwh = site.battery.capacity_kwh * remaining(state.battery_wear)
+    lowest = site.battery.min_state_of_charge_percent / 100.0 * usable_kwh
+    highest = site.battery.max_state_of_charge_percent / 100.0 * usable_kwh
+    hours = _HORIZON * step_s / 3600.0
+    least = -np.maximum(state.stored_kwh - lowest, 0.0) / hours
+    return least, np.maximum(highest - state.stored_kwh, 0.0) / hours

@@ -104,7 +104,7 @@ def test_without_matplotlib_there_is_all_but_the_report(study, tmp_path, monkeyp
     for name in [name for name in sys.modules if name.startswith("matplotlib")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("report", "figures", "traces", "drawing"):
-        monkeypatch.delitem(sys.modules, f"cmkd_ros.evaluation.{name}", raising=False)
+        monkeypatch.delitem(sys.modules, f"cmkd_ros.evaluation.show.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = evaluate(*SMALL, "--json", "--out", tmp_path / "out")
     assert result.exit_code == 1 and "it needs matplotlib (pip install 'cmkd_ros[study]')" in result.stderr

@@ -32,7 +32,7 @@ WORK = '''
 import os, pathlib, time
 import numpy as np
 from cmkd_ros.contract.errors import PolicyError
-from cmkd_ros.evaluation.workers import Failure
+from cmkd_ros.evaluation.studies.workers import Failure
 
 PLACE = pathlib.Path(__file__).parent
 

@@ -4,9 +4,9 @@
 import pytest
 
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.best_plan import best_plan, crossed, taped
-from cmkd_ros.evaluation.bound import bound
 from cmkd_ros.evaluation.episode import Recorded, run, warmed
+from cmkd_ros.evaluation.limits.best_plan import best_plan, crossed, taped
+from cmkd_ros.evaluation.limits.bound import bound
 from cmkd_ros.evaluation.scenario import synthetic
 from cmkd_ros.policy.rules import Rules
 

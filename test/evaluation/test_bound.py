@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from cmkd_ros.contract.errors import ConfigurationError
-from cmkd_ros.evaluation import envelopes
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.bound import bound, relax
-from cmkd_ros.evaluation.ceilings import ceilings, truth
 from cmkd_ros.evaluation.episode import Recorded, run, warmed
-from cmkd_ros.evaluation.programme import Programme
-from cmkd_ros.evaluation.relaxed_room import SEEN_K, SEEN_PPM
+from cmkd_ros.evaluation.limits import envelopes
+from cmkd_ros.evaluation.limits.bound import bound, relax
+from cmkd_ros.evaluation.limits.ceilings import ceilings, truth
+from cmkd_ros.evaluation.limits.programme import Programme
+from cmkd_ros.evaluation.limits.relaxed_room import SEEN_K, SEEN_PPM
 from cmkd_ros.evaluation.scenario import synthetic
 from cmkd_ros.physics import greenhouse, heatpump
 from cmkd_ros.physics.crop import ALL_AGES, photosynthesis

@@ -5,7 +5,7 @@ import pytest
 
 from cmkd_ros.evaluation.controllers import FACTORIES, FORESEEING
 from cmkd_ros.evaluation.information import ALL, BEST, TOLD, TUNED, WITHOUT, by_world, losses
-from cmkd_ros.evaluation.study import jobs_of
+from cmkd_ros.evaluation.studies.study import jobs_of
 
 
 def row(controller, seed, objective, site="demo, own"):

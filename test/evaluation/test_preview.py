@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from cmkd_ros.cli.cmkd import app
 from cmkd_ros.contract.errors import ConfigurationError
-from cmkd_ros.evaluation.day import live_through, many, midnight_ns, most_changeable, picture, prices_of
-from cmkd_ros.evaluation.drawing import save
-from cmkd_ros.evaluation.hearing import loudness_db, moment_of_sound, sound, would_cavitate
-from cmkd_ros.evaluation.preview import HOUR_NS, QUICK, busiest, daylight, sky_and_sunlight
+from cmkd_ros.evaluation.show.day import live_through, many, midnight_ns, most_changeable, picture, prices_of
+from cmkd_ros.evaluation.show.drawing import save
+from cmkd_ros.evaluation.show.hearing import loudness_db, moment_of_sound, sound, would_cavitate
+from cmkd_ros.evaluation.show.preview import HOUR_NS, QUICK, busiest, daylight, sky_and_sunlight
 from cmkd_ros.simulation.world import World
 from cmkd_ros.site import load_site
 from cmkd_ros.site.market import read_market

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from cmkd_ros.evaluation.sentences import headline, regret_sentence
-from cmkd_ros.evaluation.summary import ALL, BOUND, summarise
+from cmkd_ros.evaluation.show.sentences import headline, regret_sentence
+from cmkd_ros.evaluation.studies.summary import ALL, BOUND, summarise
 from cmkd_ros.site import load_site
 
 WORLD = {
@@ -121,7 +121,7 @@ def test_the_bound_has_an_objective_and_no_more(rows):
 
 def test_far_off_values_do_not_flatten_the_room(rows):
     pytest.importorskip("matplotlib")
-    from cmkd_ros.evaluation.figures import regret
+    from cmkd_ros.evaluation.show.figures import regret
 
     own = [row for row in rows if row["lettuce_eur_per_kg"] == 2.0]
     bound = [
@@ -139,7 +139,7 @@ def test_far_off_values_do_not_flatten_the_room(rows):
 
 def test_the_report_is_whole_and_the_same_each_time(rows, tmp_path):
     pytest.importorskip("matplotlib")
-    from cmkd_ros.evaluation.report import write
+    from cmkd_ros.evaluation.show.report import write
 
     rows = [*rows, *parted(rows)]
     pages = []

@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
-from cmkd_ros.evaluation import statistics
-from cmkd_ros.evaluation.statistics import by_cause, change, front, median, paired, ratio_of_sums, regret_closed
+from cmkd_ros.evaluation.studies import statistics
+from cmkd_ros.evaluation.studies.statistics import by_cause, change, front, median, paired, ratio_of_sums, regret_closed
 
 
 def row(controller, seed, objective, season="winter", site="reference", price=2.0, yield_kg=10.0, cost=1.0):

@@ -12,9 +12,9 @@ import time
 import pytest
 
 from cmkd_ros.contract.errors import ConfigurationError
-from cmkd_ros.evaluation.journal import Journal
-from cmkd_ros.evaluation.study import Settings, causes_of, grouped, jobs_of, run
-from cmkd_ros.evaluation.workers import Failure, perform
+from cmkd_ros.evaluation.studies.journal import Journal
+from cmkd_ros.evaluation.studies.study import Settings, causes_of, grouped, jobs_of, run
+from cmkd_ros.evaluation.studies.workers import Failure, perform
 
 SITES = {"reference": "f1"}
 
@@ -100,7 +100,7 @@ import importlib, pathlib, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.path.insert(0, sys.argv[1])
 work = importlib.import_module(sys.argv[2])
-from cmkd_ros.evaluation.study import Settings, jobs_of, run
+from cmkd_ros.evaluation.studies.study import Settings, jobs_of, run
 
 if __name__ == "__main__":
     jobs = jobs_of(["slow", "b"], ["reference"], ["winter", "summer"], range(4))

@@ -9,12 +9,12 @@ import pytest
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.crowd import Crowd
 from cmkd_ros.evaluation.episode import run
-from cmkd_ros.evaluation.evolution import Evolution
 from cmkd_ros.evaluation.scenario import synthetic
-from cmkd_ros.evaluation.tuned import BEGIN, DAYLIT, SEARCHED, constant_problem, rules_problem, synthetic_worlds
-from cmkd_ros.evaluation.tuning import Plan, losses, tune
+from cmkd_ros.evaluation.tuning.crowd import Crowd
+from cmkd_ros.evaluation.tuning.evolution import Evolution
+from cmkd_ros.evaluation.tuning.search import Plan, losses, tune
+from cmkd_ros.evaluation.tuning.tuned import BEGIN, DAYLIT, SEARCHED, constant_problem, rules_problem, synthetic_worlds
 from cmkd_ros.policy.constant import DEFAULT
 from cmkd_ros.policy.objective import Values
 from cmkd_ros.policy.rules.settings import RuleSettings

@@ -113,6 +113,9 @@ def test_a_site_takes_its_own_settings_or_the_reference_sites_at_its_price_of_le
         assert settings_for(site, price).lit_celsius == pytest.approx(celsius)
     save_settings(RuleSettings(lit_celsius=17.0), folder / "barn.yaml", "test")
     assert settings_for(other, 2.0).lit_celsius == 17.0
+    save_settings(RuleSettings(lit_celsius=21.0), folder / "demo-market.yaml", "test")
+    assert settings_for(site, market=True).lit_celsius == 21.0 and settings_for(site).lit_celsius == 20.0
+    assert settings_for(other, market=True).lit_celsius == 17.0, "its own before another site's"
 
 
 def test_shipped_settings_can_be_read(site):

@@ -224,14 +224,20 @@ def load_settings(path: str | Path) -> RuleSettings:
     return settings_from(read_yaml(path), str(path))
 
 
-def settings_for(site: Site, lettuce_eur_per_kg: float = Values().lettuce_eur_per_kg) -> RuleSettings:
+def settings_for(
+    site: Site, lettuce_eur_per_kg: float = Values().lettuce_eur_per_kg, market: bool = False
+) -> RuleSettings:
     """What was tuned for a site of this name, else for the reference site, at about this price of lettuce.
 
     `config/rules/<name>.yaml` is for the yardstick's price, `<name>-<price>.yaml` for others; between two prices each
-    setting is interpolated over the price's logarithm, beyond them the nearest stands.
+    setting is interpolated over the price's logarithm, beyond them the nearest stands. With `market`, for a farm that
+    pays the day-ahead market's prices, `<name>-market` stands for `<name>` where there is such a file.
     Raises `ConfigurationError` when a file is at fault.
     """
-    for name in (site.name, REFERENCE):
+    names = [site.name, REFERENCE]
+    if market:
+        names = [f"{site.name}-market", site.name, f"{REFERENCE}-market", REFERENCE]
+    for name in names:
         try:
             usual = share("config", "rules", f"{name}.yaml")
         except ConfigurationError:

@@ -15,6 +15,7 @@ from cmkd_ros.fusion.window import stack
 from cmkd_ros.policy.objective import Values
 from cmkd_ros.policy.planner import Planner
 from cmkd_ros.policy.planner.planner import LAST_PLAN, SAFE, SOLVED
+from cmkd_ros.policy.planner.programme import Programme
 
 PRICES = 0.25 + 0.1 * np.sin(np.arange(24) / 24 * 6.28)
 FACTS = {
@@ -123,6 +124,22 @@ def test_without_a_plan_the_last_one_goes_on_and_then_the_safe_values(site, plan
     assert third[0, LED] == site.safe.led_intensity_percent and third[0, HVAC] == site.safe.hvac_setpoint_celsius
     assert "safe" in broken.explain(later, third, state)[0]
     assert not np.array_equal(first, third)
+
+
+def test_a_solver_that_may_not_finish_leaves_no_farm_without_an_answer(site, planner, window_of, at):
+    """A limit of iterations, not of time: the same on a busy machine. First the safe values, then the last plan."""
+    hasty = Planner(site, Values(), demand_share=0.1)
+    whole, hasty.programme = hasty.programme, Programme(planner.programme.plant, planner.edges, most_iterations=5)
+    bounds = site.action_bounds()
+    state, found = hasty.reset(1), []
+    for minute, programme in ((0, hasty.programme), (5, whole), (10, hasty.programme), (15, hasty.programme)):
+        hasty.programme = programme
+        if minute == 10:  # from a cold start again, or the last basis is all but the answer
+            state = {**state, "basis": planner.programme.no_basis()[None]}
+        actions, _, state = hasty.decide(window_of(at(12, minute), FACTS, PRICES), state)
+        assert np.isfinite(actions).all() and (actions >= bounds[:, 0]).all() and (actions <= bounds[:, 1]).all()
+        found.append(int(state["how"][0]))
+    assert found == [SAFE, SOLVED, LAST_PLAN, LAST_PLAN]
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[])

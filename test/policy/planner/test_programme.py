@@ -229,9 +229,9 @@ def test_nonsense_is_refused_and_the_next_plan_is_sound(programme):
     assert programme.solve(facts()).cost_eur == pytest.approx(before.cost_eur, abs=1e-9)
 
 
-def test_a_solver_that_finds_nothing_in_time_says_so():
-    with pytest.raises(PolicyError, match=r"(?i)time limit"):
-        Programme(PLANT, EDGES, time_limit_s=0.0).solve(facts())
+def test_a_solver_that_finds_nothing_in_its_iterations_says_so():
+    with pytest.raises(PolicyError, match=r"(?i)iteration limit"):
+        Programme(PLANT, EDGES, most_iterations=10).solve(facts())
 
 
 def test_without_highspy_the_error_says_what_to_install(monkeypatch):

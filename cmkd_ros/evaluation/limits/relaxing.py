@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from cmkd_ros.evaluation.accounts import LONG_H
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.ceilings import Ceilings, Truth, ceilings, truth
-from cmkd_ros.evaluation.envelopes import Planes
-from cmkd_ros.evaluation.programme import Columns, Programme
+from cmkd_ros.evaluation.limits.ceilings import Ceilings, Truth, ceilings, truth
+from cmkd_ros.evaluation.limits.envelopes import Planes
+from cmkd_ros.evaluation.limits.programme import Columns, Programme
 from cmkd_ros.physics import battery
 from cmkd_ros.physics.substrate import SATURATED_PERCENT
 from cmkd_ros.policy import objective

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cmkd_ros.evaluation import envelopes
 from cmkd_ros.evaluation.batch import Batch
+from cmkd_ros.evaluation.limits import envelopes
 from cmkd_ros.physics import battery, greenhouse, heatpump
 from cmkd_ros.physics.crop import ALL_AGES, CO2_G_PER_M3_PPM
 from cmkd_ros.policy.agronomy import HIGHEST_CELSIUS, LOWEST_CELSIUS, MOST_CO2_PPM

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cmkd_ros.contract.samples import NANOSECONDS
-from cmkd_ros.evaluation.day import Day, many, picture, quarters
-from cmkd_ros.evaluation.drawing import (
+from cmkd_ros.evaluation.show.day import Day, many, picture, quarters
+from cmkd_ros.evaluation.show.drawing import (
     COLOURS,
     FAINT,
     INK,
@@ -29,8 +29,8 @@ from cmkd_ros.evaluation.drawing import (
     sheet,
     time_axis,
 )
-from cmkd_ros.evaluation.film import write_film
-from cmkd_ros.evaluation.hearing import pump_and_sound
+from cmkd_ros.evaluation.show.film import write_film
+from cmkd_ros.evaluation.show.hearing import pump_and_sound
 from cmkd_ros.physics import greenhouse
 from cmkd_ros.site.market import HOUR_NS
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cmkd_ros.evaluation import envelopes
 from cmkd_ros.evaluation.accounts import COOLEST, WARMEST
-from cmkd_ros.evaluation.programme import Columns
-from cmkd_ros.evaluation.relaxing import Linear, Relaxing
+from cmkd_ros.evaluation.limits import envelopes
+from cmkd_ros.evaluation.limits.programme import Columns
+from cmkd_ros.evaluation.limits.relaxing import Linear, Relaxing
 from cmkd_ros.physics import greenhouse, heatpump
 from cmkd_ros.physics.crop import CO2_G_PER_M3_PPM, ENERGY_KJ_PER_G_CO2
 from cmkd_ros.physics.greenhouse import AIR_KWH_PER_M3_K, LATENT_KWH_PER_G, OUTDOOR_PPM

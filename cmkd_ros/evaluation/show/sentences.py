@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from cmkd_ros.evaluation.controllers import FORESEEING
-from cmkd_ros.evaluation.statistics import Estimate
-from cmkd_ros.evaluation.summary import ALL, BOUND, Line, Summary
+from cmkd_ros.evaluation.studies.statistics import Estimate
+from cmkd_ros.evaluation.studies.summary import ALL, BOUND, Line, Summary
 
 
 def percent(value: float) -> str:

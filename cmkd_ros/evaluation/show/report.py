@@ -19,12 +19,12 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from cmkd_ros.evaluation import figures
 from cmkd_ros.evaluation.controllers import FORESEEING
-from cmkd_ros.evaluation.sentences import changed, headline, percent, regret_sentence
-from cmkd_ros.evaluation.statistics import Estimate, Row
-from cmkd_ros.evaluation.summary import ALL, Line, Summary
-from cmkd_ros.evaluation.traces import Trace, traces
+from cmkd_ros.evaluation.show import figures
+from cmkd_ros.evaluation.show.sentences import changed, headline, percent, regret_sentence
+from cmkd_ros.evaluation.show.traces import Trace, traces
+from cmkd_ros.evaluation.studies.statistics import Estimate, Row
+from cmkd_ros.evaluation.studies.summary import ALL, Line, Summary
 from cmkd_ros.site import Site
 from cmkd_ros.site.files import write_atomically
 

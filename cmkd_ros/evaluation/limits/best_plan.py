@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.episode import PERIOD_S, Recorded, Start, run, warmed
-from cmkd_ros.evaluation.moves import Moves, together
+from cmkd_ros.evaluation.limits.moves import Moves, together
 from cmkd_ros.policy.interface import Policy
 
 Array = NDArray[np.float64]

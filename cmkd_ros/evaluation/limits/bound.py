@@ -37,9 +37,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import ConfigurationError
-from cmkd_ros.evaluation import relaxed_room, relaxing
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.programme import Columns, Programme
+from cmkd_ros.evaluation.limits import relaxed_room, relaxing
+from cmkd_ros.evaluation.limits.programme import Columns, Programme
 from cmkd_ros.simulation.world import State
 
 Array = NDArray[np.float64]

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cmkd_ros.evaluation import drawing
-from cmkd_ros.evaluation.drawing import COLOURS, FAINT, INK, QUIET
-from cmkd_ros.evaluation.statistics import Row
-from cmkd_ros.evaluation.summary import BOUND, Causes, Summary
+from cmkd_ros.evaluation.show import drawing
+from cmkd_ros.evaluation.show.drawing import COLOURS, FAINT, INK, QUIET
+from cmkd_ros.evaluation.studies.statistics import Row
+from cmkd_ros.evaluation.studies.summary import BOUND, Causes, Summary
 
 Array = NDArray[np.float64]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be tuned (rules, constant) and on which worlds; `cmkd tune` and `evaluation.tuning` bring them together."""
+"""What can be tuned (rules, constant) and on which worlds; `cmkd tune` and `search` bring them together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cmkd_ros.evaluation import weeks
 from cmkd_ros.evaluation.batch import Batch
 from cmkd_ros.evaluation.episode import PERIOD_S
 from cmkd_ros.evaluation.scenario import Scenario, synthetic
-from cmkd_ros.evaluation.tuning import Problem, WorldMaker
+from cmkd_ros.evaluation.tuning.search import Problem, WorldMaker
 from cmkd_ros.policy.constant import Constant
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.objective import Values
@@ -117,21 +117,22 @@ def constant_problem(site: Site, start: ArrayLike, period_s: float = PERIOD_S) -
     )
 
 
-def synthetic_worlds(site: Site, name: str, values: Values | None = None, *, tariffs: bool = True) -> WorldMaker:
-    """Synthetic weather; with `tariffs`, every third seed pays by the site's tariff, the others day-ahead."""
+def synthetic_worlds(site: Site, name: str, values: Values | None = None, *, day_ahead: bool = True) -> WorldMaker:
+    """Synthetic weather, and a synthetic market or the site's tariff."""
 
     def make(season: str, split: str, seed: int) -> Scenario:
-        day_ahead = not tariffs or seed % 3 != 2
         return synthetic(site, name, season, split, seed, values=values, day_ahead=day_ahead)
 
     return make
 
 
-def measured_worlds(site: Site, name: str, data: Path, values: Values | None = None) -> WorldMaker:
-    """Measured weeks with measured day-ahead prices. Raises `ConfigurationError` where `data` lacks them."""
+def measured_worlds(
+    site: Site, name: str, data: Path, values: Values | None = None, *, day_ahead: bool = True
+) -> WorldMaker:
+    """Measured weeks with their day-ahead prices, or the tariff. Raises `ConfigurationError` where `data` lacks them."""
     sources = weeks.citylearn_and_german_prices(data)
 
     def make(season: str, split: str, seed: int) -> Scenario:
-        return weeks.scenario(sources, site, name, season, split, seed, values=values)
+        return weeks.scenario(sources, site, name, season, split, seed, values=values, day_ahead=day_ahead)
 
     return make

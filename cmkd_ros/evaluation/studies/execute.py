@@ -16,13 +16,13 @@ import numpy as np
 from cmkd_ros.contract.errors import ConfigurationError, EvaluationError
 from cmkd_ros.evaluation import controllers, episode, tariffs, weeks
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.bound import relax
 from cmkd_ros.evaluation.counterfactual import Checked, Mixed
 from cmkd_ros.evaluation.information import TOLD
+from cmkd_ros.evaluation.limits.bound import relax
 from cmkd_ros.evaluation.scenario import synthetic
-from cmkd_ros.evaluation.study import Group, Job, Row, Settings, site_name
-from cmkd_ros.evaluation.summary import BOUND
-from cmkd_ros.evaluation.workers import Failure
+from cmkd_ros.evaluation.studies.study import Group, Job, Row, Settings, site_name
+from cmkd_ros.evaluation.studies.summary import BOUND
+from cmkd_ros.evaluation.studies.workers import Failure
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.policy.modules import load_policy_module
 from cmkd_ros.policy.objective import Values, cost_eur, stored_parts, terms

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from cmkd_ros.contract.errors import ConfigurationError
-from cmkd_ros.evaluation.journal import Journal
-from cmkd_ros.evaluation.workers import Failure, perform
+from cmkd_ros.evaluation.studies.journal import Journal
+from cmkd_ros.evaluation.studies.workers import Failure, perform
 
 BATCH = 64
 Row = dict[str, Any]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cmkd_ros.evaluation import statistics
 from cmkd_ros.evaluation.counterfactual import CAUSES
-from cmkd_ros.evaluation.statistics import Estimate, Front, Row
+from cmkd_ros.evaluation.studies import statistics
+from cmkd_ros.evaluation.studies.statistics import Estimate, Front, Row
 
 #: Of which a median with its interval is given.
 COLUMNS = (

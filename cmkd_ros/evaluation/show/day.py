@@ -128,7 +128,7 @@ def live_through(
     start_ns = midnight_ns(site, date) // HOUR_NS * HOUR_NS
     prices = around(site, seed, start_ns, 24.0, market=True) if market is None else prices_of(market, start_ns)
     batch = Batch([Scenario(site, site.name, "", "test", seed, start_ns, 24.0, prices, measured)], step_s)
-    settings = settings_for(site, batch.values.lettuce_eur_per_kg)
+    settings = settings_for(site, batch.values.lettuce_eur_per_kg, batch.market)
     observer, world, rules = Observer(batch), batch.world, Rules(site, settings, period_s=float(step_s))
     warm = round(WARM_UP_H * 3600.0 / step_s)
     state, memory = world.initial(start_ns - warm * batch.step_ns), rules.reset(1)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cmkd_ros.contract.samples import NANOSECONDS
-from cmkd_ros.evaluation.day import Day, quarters
-from cmkd_ros.evaluation.drawing import COLOURS, INK, QUIET, head, key, local_times, second_scale, sheet, time_axis
+from cmkd_ros.evaluation.show.day import Day, quarters
+from cmkd_ros.evaluation.show.drawing import COLOURS, INK, QUIET, head, key, local_times, second_scale, sheet, time_axis
 from cmkd_ros.simulation.sound import pump_sound
 
 Array = NDArray[np.float64]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a study's rows say, with intervals: medians, regret closed, fronts at equal yield, the gain's share by cause.
 
-A row is a plain dict (see `evaluation.study`). Costs and objectives are EUR, lower is better. All intervals are 95 %
+A row is a plain dict (see `study`). Costs and objectives are EUR, lower is better. All intervals are 95 %
 percentile intervals of a bootstrap with a fixed seed, so the same rows give the same figures. Whatever compares
 controllers is *paired*: whole worlds (site, season, seed) are drawn, each with all its controllers, because worlds
 differ far more than controllers do. Draws keep every stratum's (site and season) count.

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import CmkdError
 from cmkd_ros.contract.samples import NANOSECONDS
-from cmkd_ros.evaluation.day import Day, many, picture
-from cmkd_ros.evaluation.drawing import COLOURS, head, key, local_times, time_axis
+from cmkd_ros.evaluation.show.day import Day, many, picture
+from cmkd_ros.evaluation.show.drawing import COLOURS, head, key, local_times, time_axis
 
 Picture = NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # left, right, top, bottom, in pixels

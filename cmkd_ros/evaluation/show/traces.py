@@ -13,9 +13,9 @@ from matplotlib import dates
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cmkd_ros.evaluation import drawing
-from cmkd_ros.evaluation.drawing import COLOURS, FAINT, INK, QUIET
-from cmkd_ros.evaluation.figures import colour
+from cmkd_ros.evaluation.show import drawing
+from cmkd_ros.evaluation.show.drawing import COLOURS, FAINT, INK, QUIET
+from cmkd_ros.evaluation.show.figures import colour
 
 Array = NDArray[np.float64]
 

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from cmkd_ros.contract.errors import ConfigurationError
 from cmkd_ros.evaluation.batch import Batch
-from cmkd_ros.evaluation.crowd import Crowd
 from cmkd_ros.evaluation.episode import PERIOD_S, run
-from cmkd_ros.evaluation.evolution import Evolution
 from cmkd_ros.evaluation.scenario import SEASONS, Scenario
+from cmkd_ros.evaluation.tuning.crowd import Crowd
+from cmkd_ros.evaluation.tuning.evolution import Evolution
 from cmkd_ros.policy.interface import Policy
 from cmkd_ros.site.files import write_atomically
 
