@@ -46,7 +46,7 @@ def test_who_is_told_what_is_hidden_is_told_on_tape_too(short):
 def test_it_is_better_than_the_best_start(short, rules_plan, found):
     start = run(short, Recorded(rules_plan)).objective_eur
     assert found.start_eur == pytest.approx(start, abs=1e-9)
-    assert (found.objective_eur < start - 0.2).all()
+    assert (found.objective_eur < start - 0.1).all()  # EUR in a short episode, with 96 evaluations
 
 
 def test_it_replays_to_the_same_objective(short, found):
