@@ -42,7 +42,7 @@ SEARCHED: dict[str, tuple[float, float]] = {
     "dark_celsius": (17.0, 24.0),
     "lit_celsius": (18.0, 25.0),
     "fully_lit": (50.0, 400.0),
-    "damp_kpa": (0.2, 1.0),
+    "damp_kpa": (0.05, 1.0),
     "dry_kpa": (0.6, 2.5),
     "moist_shift_celsius": (0.0, 2.0),
     "price_shift_celsius": (-1.0, 2.0),
@@ -129,7 +129,7 @@ def synthetic_worlds(site: Site, name: str, values: Values | None = None, *, day
 def measured_worlds(
     site: Site, name: str, data: Path, values: Values | None = None, *, day_ahead: bool = True
 ) -> WorldMaker:
-    """Measured weeks with their day-ahead prices, or the tariff. Raises `ConfigurationError` where `data` lacks them."""
+    """Measured weeks with day-ahead prices, or the tariff. Raises `ConfigurationError` where `data` lacks them."""
     sources = weeks.citylearn_and_german_prices(data)
 
     def make(season: str, split: str, seed: int) -> Scenario:
