@@ -13,7 +13,7 @@ from cmkd_ros.fusion.future import clear_sky
 from cmkd_ros.fusion.window import stack
 from cmkd_ros.policy.rules import Rules
 from cmkd_ros.policy.rules.reading import read
-from cmkd_ros.policy.rules.water import share_of_time
+from cmkd_ros.policy.rules.water import FILLS, SOAKS, share_of_time
 
 SECOND_NS, HOUR_NS = 10**9, 3600 * 10**9
 BATTERY, PUMP, LED, HVAC, VALVE = range(5)
@@ -244,6 +244,16 @@ def test_between_the_levels_the_pump_goes_on_as_before(act):
         sum(act(PUMP, between, minute=minute, watering=np.array([flag])) > 0 for minute in range(30)) for flag in (1, 0)
     )
     assert filling > 1.5 * resting
+
+
+def test_a_dry_substrate_is_soaked_until_it_is_no_longer_low(act):
+    """At one level alone the pump would start and stop every half minute."""
+    still_low, no_longer, unknown = ({"soil_moisture_percent": value} for value in (50.0, 60.0, np.nan))
+    soaking = np.array([SOAKS])
+    assert all(act(PUMP, still_low, minute=minute, watering=soaking) > 0 for minute in range(30))
+    assert not all(act(PUMP, still_low, minute=minute, watering=np.array([FILLS])) > 0 for minute in range(30))
+    assert not all(act(PUMP, no_longer, minute=minute, watering=soaking) > 0 for minute in range(30))
+    assert not all(act(PUMP, unknown, minute=minute, watering=soaking) > 0 for minute in range(30))
 
 
 def test_the_pump_stops_when_the_tank_is_dry(act):

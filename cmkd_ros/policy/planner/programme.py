@@ -54,7 +54,7 @@ _HVAC = ("heat", "cool", "dry")
 EXCESS_EUR_PER_KWH = 5.0
 OUT_OF_BAND_EUR_PER_M2_K_H = 0.02
 DAMP_EUR_PER_KWH = 1.0
-# A cold start has taken up to 920 and a warm one up to 370, in a day of two seasons on three sites; 20 us each.
+# A cold start has taken up to 920 and a warm one up to 370, in a day of two seasons on three sites.
 MOST_ITERATIONS = 20_000
 # Tight enough that ties between neighbouring steps count.
 _TIGHT = (("dual_feasibility_tolerance", 1e-10), ("primal_feasibility_tolerance", 1e-9))

@@ -42,7 +42,7 @@ class Rules:
         self.period_s, self.lettuce_eur_per_kg, self.truth, self.name = period_s, lettuce_eur_per_kg, truth, name
 
     def reset(self, batch: int) -> State:
-        """`light_sum` mol/m2, `light_day`, `light_time_ns`, `led` %, `watering` and `dosing` 0 or 1; each (B,)."""
+        """`light_sum` mol/m2, `light_day`, `light_time_ns`, `led` %, `watering` 0 to 2, `dosing` 0 or 1; each (B,)."""
         zero = np.zeros(batch, np.int64)
         return {**first_light_state(batch), "watering": zero, "dosing": zero.copy()}
 

@@ -14,16 +14,24 @@ from cmkd_ros.policy.rules.reading import Reading, Values
 from cmkd_ros.policy.rules.settings import DEFAULTS, Number, RuleSettings
 from cmkd_ros.site import Site
 
+RESTS, FILLS, SOAKS = 0, 1, 2  # pulses as the site's minimum asks, as `watering_share`, without a pause
 FINE = 10.0  # decisions in a cycle from which on pulses need not be whole periods
 COARSE = 5.0  # periods in a cycle otherwise
 LONG = 10.0  # times the site's minimum irrigation: in a cycle as long, a pulse counts as that
 
 
 def watering(reading: Reading, before: NDArray[np.int64], settings: RuleSettings = DEFAULTS) -> NDArray[np.int64]:
-    """Whether the substrate is being filled up (B,): hysteresis between the two levels; as before when not known."""
-    begun = np.where(reading.soil_moisture < settings.low_moisture, 1, before)
+    """`RESTS`, `FILLS` or `SOAKS` (B,), with hysteresis; as before when the moisture is not known.
+
+    Once dry it is soaked until no longer low, and filled up until enough: at one level alone a pump would start and
+    stop with every bit of drift.
+    """
+    low = reading.soil_moisture < settings.low_moisture
+    begun = np.where(low, np.maximum(before, FILLS), np.minimum(before, FILLS))
+    begun = np.where(np.isnan(reading.soil_moisture), before, begun)
+    begun = np.where(reading.soil_moisture < settings.dry_moisture, SOAKS, begun)
     enough = reading.soil_moisture > settings.low_moisture + settings.moisture_span
-    return np.where(enough, 0, begun).astype(np.int64)
+    return np.where(enough, RESTS, begun).astype(np.int64)
 
 
 def share_of_time(
@@ -35,8 +43,8 @@ def share_of_time(
         np.maximum(pump.irrigation_on_s / pump.irrigation_every_s, pump.min_on_s / settings.cycle_s), 1.0
     )
     blind = site.safe.pump_on_s / site.safe.pump_every_s  # like the safe programme, which knows no moisture either
-    share = np.where(filling > 0, np.maximum(settings.watering_share, least), least)
-    share = np.where(reading.soil_moisture < settings.dry_moisture, 1.0, share)
+    share = np.where(filling >= FILLS, np.maximum(settings.watering_share, least), least)
+    share = np.where(filling == SOAKS, 1.0, share)
     return np.where(np.isnan(reading.soil_moisture), np.maximum(blind, least), share)
 
 
