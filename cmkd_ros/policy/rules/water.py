@@ -59,8 +59,8 @@ def water(
 ) -> Values:
     """Pump speed (B,) in %: the settings' for `share` of each cycle, else 0; 0 while the tank's level switch says dry.
 
-    `cavitates` (B,), if given, is the truth that a variant may know: there it rests, so that debris falls off the
-    strainer, as long as the substrate has water; where it is dry it runs quietly.
+    `cavitates` (B,), if given, is the truth that a variant may know: there it runs quietly. (Resting until
+    debris has fallen off the strainer was measured and is no better.)
     """
     every_s = cycle_s(site, settings, period_s)
     on_s = np.where(share > 0.0, np.maximum(share * every_s, site.pump.min_on_s), 0.0)
@@ -76,8 +76,6 @@ def water(
         speed = np.where(cavitates, np.minimum(speed, _allowed(settings.quiet_speed_percent, site)), speed)
     since_s = np.round(local_hour * 3600.0, 3) % every_s  # a decision on the grid is on the grid, whatever the last bit
     running = (since_s < on_s) & ~(reading.tank_wet == 0.0)
-    if cavitates is not None:
-        running &= ~(cavitates & (reading.soil_moisture >= settings.dry_moisture))
     return np.where(running, speed, 0.0)
 
 
