@@ -55,7 +55,7 @@ def tune(
         worlds.append(tuned.measured_worlds(farm, farm.name, Path(data), values, day_ahead=day_ahead))
     if controller == "rules":
         begin = load_settings(start) if start else tuned.BEGIN
-        searched = tuned.SEARCHED | (tuned.DAYLIT if farm.greenhouse.daylit_transmission > 0.0 else {})
+        searched = tuned.searched(farm)
         problem = tuned.rules_problem(values.lettuce_eur_per_kg, begin, searched)
     elif controller == "constant":
         problem = tuned.constant_problem(farm, constant.load_actions(start) if start else constant.DEFAULT)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cmkd_ros.contract.telemetry import CHANNEL_NAMES
 from cmkd_ros.fusion.future import clear_sky
 from cmkd_ros.fusion.window import stack
-from cmkd_ros.policy.rules import Rules
+from cmkd_ros.policy.rules import Rules, RuleSettings
+from cmkd_ros.policy.rules.light import ramped
 from cmkd_ros.policy.rules.reading import read
 from cmkd_ros.policy.rules.water import FILLS, SOAKS, share_of_time
 
@@ -244,6 +245,22 @@ def test_between_the_levels_the_pump_goes_on_as_before(act):
         sum(act(PUMP, between, minute=minute, watering=np.array([flag])) > 0 for minute in range(30)) for flag in (1, 0)
     )
     assert filling > 1.5 * resting
+
+
+def test_lights_keep_within_their_share_of_a_ramp_limit_and_are_out_in_time(site):
+    grid = dataclasses.replace(site.grid, ramp_limit_percent_per_min=10.0, import_limit_kw=24.0)
+    limited = dataclasses.replace(site, grid=grid)  # 2.4 kW a minute, a fifth of the lights
+    settings = RuleSettings(ramp_share=0.5)
+
+    def led(percent, before, hour, period_s):
+        return float(ramped(np.array([percent]), np.array([before]), np.array([hour]), limited, settings, period_s)[0])
+
+    assert led(100.0, 20.0, 12.0, 300.0) == pytest.approx(30.0)
+    assert led(0.0, 60.0, 12.0, 300.0) == pytest.approx(50.0)
+    assert led(100.0, 20.0, 12.0, 5.0) == pytest.approx(20.0 + 10.0 / 12.0), "a minute's share, not a decision's"
+    assert led(100.0, 90.0, 24.0 - 0.25, 300.0) == pytest.approx(30.0), "three decisions until the dark"
+    assert led(100.0, 20.0, 1.0, 300.0) == 0.0
+    assert ramped(np.array([100.0]), np.zeros(1), np.array([12.0]), site, settings, 300.0) == 100.0
 
 
 def test_a_dry_substrate_is_soaked_until_it_is_no_longer_low(act):

@@ -23,15 +23,16 @@ from cmkd_ros.site import Site
 
 Array = NDArray[np.float64]
 
-# What is searched, and between what: less than what the settings allow where more would be foolish. Water is left as
-# it is: at decisions of 5 min the envelope's minimum irrigation keeps the substrate wet.
+# What is searched, and between what: less than what the settings allow where more would be foolish. Levels of moisture
+# are left as they are: the envelope's minimum irrigation keeps the substrate wet.
 SEARCHED: dict[str, tuple[float, float]] = {
     "light_sum_factor": (0.5, 2.0),
     "light_elasticity": (0.0, 3.0),
     "light_spread": (0.0, 0.3),
     "pv_following": (0.0, 1.0),
     "plan_tomorrow": (0.0, 1.0),
-    "peak_share": (0.15, 0.7),
+    "carbon_eur_per_kg": (0.0, 0.3),
+    "peak_share": (0.1, 0.7),
     "wear_eur_per_kwh": (0.0, 0.3),
     "grid_charging": (0.0, 1.0),
     "holding": (0.0, 1.0),
@@ -51,8 +52,11 @@ SEARCHED: dict[str, tuple[float, float]] = {
     "co2_band": (0.05, 1.0),
     "co2_gap": (0.0, 0.3),
     "co2_least_valve_percent": (15.0, 80.0),
+    "co2_lit": (5.0, 100.0),
+    "cycle_s": (1800.0, 7200.0),
     "pump_speed_percent": (75.0, 90.0),
 }
+RAMPED = {"ramp_share": (0.05, 1.0), "led_most_percent": (40.0, 100.0)}  # where the connection has a ramp limit
 DAYLIT = {"daylight_trust": (0.0, 1.2)}  # where the sun shines in
 
 # Where a search begins: found by hand, and by searches while the rules and the world were still being built, on
@@ -86,6 +90,12 @@ BEGIN = RuleSettings(
     cycle_s=3600.0,
     pump_speed_percent=85.0,
 )
+
+
+def searched(site: Site) -> dict[str, tuple[float, float]]:
+    """What is searched at a site: name -> (low, high)."""
+    ramped = site.grid.ramp_limit_percent_per_min > 0.0
+    return SEARCHED | (DAYLIT if site.greenhouse.daylit_transmission > 0.0 else {}) | (RAMPED if ramped else {})
 
 
 def rules_problem(

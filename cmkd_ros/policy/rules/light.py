@@ -97,6 +97,22 @@ def light(
     return percent, np.where(hours > 0, plan, 0.0) + tomorrow
 
 
+def ramped(
+    percent: Values, before: Values, hour: Values, site: Site, settings: RuleSettings, period_s: float
+) -> Values:
+    """LED intensity (B,) in %, changed from `before` no faster than the lights' share of the connection's ramp limit.
+
+    Before the dark at local midnight (`hour` is local) the lights are low enough to be out in time.
+    """
+    limit_kw = site.grid.ramp_limit_percent_per_min / 100.0 * site.grid.import_limit_kw  # a minute
+    if limit_kw <= 0.0:
+        return percent
+    step = settings.ramp_share * limit_kw * min(period_s / 60.0, 1.0) * 100.0 / site.led.power_kw
+    until_dark = step * np.floor((24.0 - hour) * 3600.0 / period_s)
+    after = np.minimum(np.maximum(percent, before - step), np.minimum(before + step, until_dark))
+    return np.where(hour < site.led.min_dark_h, 0.0, np.maximum(after, 0.0))
+
+
 def _overlap(outlook: Outlook, begin_h: Values, end_h: Values) -> Values:
     """Hours of each hour of the outlook (B, 24) between two times (B, 1), hours from now."""
     return np.maximum(np.minimum(outlook.end_h, end_h) - np.maximum(np.maximum(outlook.start_h, begin_h), 0.0), 0.0)

@@ -12,7 +12,7 @@ from cmkd_ros.policy.objective import Values
 from cmkd_ros.policy.rules.battery import battery
 from cmkd_ros.policy.rules.climate import climate
 from cmkd_ros.policy.rules.co2 import dosing, valve
-from cmkd_ros.policy.rules.light import count_light, first_light_state, light
+from cmkd_ros.policy.rules.light import count_light, first_light_state, light, ramped
 from cmkd_ros.policy.rules.outlook import look_ahead
 from cmkd_ros.policy.rules.reading import first_known, full_light, read
 from cmkd_ros.policy.rules.settings import DEFAULTS, RuleSettings
@@ -55,6 +55,7 @@ class Rules:
         state = count_light(window, reading, state, site)
         light_sum = np.asarray(state["light_sum"], np.float64)
         led, led_kw = light(window, reading, outlook, light_sum, site, settings, self.lettuce_eur_per_kg)
+        led = ramped(led, np.asarray(state["led"], np.float64), window.local_hour, site, settings, self.period_s)
         lit = first_known(reading.light, led / 100.0 * full_light(site))
         filling = watering(reading, np.asarray(state["watering"], np.int64), settings)
         share = share_of_time(reading, filling, site, settings)

@@ -54,6 +54,9 @@ class RuleSettings:
         100.0, description="brightest; light spread over more hours grows more", unit="%", low=20.0, high=100.0
     )
     led_least_percent: Number = quantity(3.0, description="below, lights are off", unit="%", low=0.0, high=40.0)
+    ramp_share: Number = quantity(
+        0.15, description="of a connection's ramp limit, if any, that the lights may take", low=0.02, high=1.0
+    )
     dark_h: Number = quantity(
         0.0, description="lights off until this local hour; the site's dark hours always", unit="h", low=0.0, high=14.0
     )
