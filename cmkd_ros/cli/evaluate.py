@@ -195,7 +195,7 @@ def plan_of(
     from cmkd_ros.policy.modules import load_policy_module
 
     faults: list[str] = []
-    first, end = _seeds(extent.seeds, faults)
+    first, end = seeds_of(extent.seeds, faults)
     wanted = _words(extent.seasons)
     faults += [f"season {name!r} is unknown; there is {', '.join(SEASONS)}" for name in wanted if name not in SEASONS]
     lettuce = _numbers(extent.lettuce, "--lettuce", faults)
@@ -209,7 +209,7 @@ def plan_of(
     settings = Settings(
         period_s=extent.period_s,
         step_s=min(60.0, extent.period_s),
-        options=_options(options),
+        options=options_of(options),
         policy_module=files["policy_module"],
         weather=files["weather"],
         prices=files["prices"],
@@ -321,7 +321,8 @@ def _numbers(text: str, name: str, faults: list[str]) -> list[float]:
         return []
 
 
-def _seeds(text: str, faults: list[str]) -> tuple[int, int]:
+def seeds_of(text: str, faults: list[str]) -> tuple[int, int]:
+    """FIRST:END, or one seed; what is wrong goes to `faults`."""
     first, colon, end = text.partition(":")
     try:
         low, high = int(first), int(end) if colon else int(first) + 1
@@ -332,7 +333,8 @@ def _seeds(text: str, faults: list[str]) -> tuple[int, int]:
     return low, high
 
 
-def _options(texts: list[str]) -> dict[str, Any]:
+def options_of(texts: list[str]) -> dict[str, Any]:
+    """KEY=VALUE each; a value is a number where it reads as one."""
     found = {}
     for text in texts:
         key, equals, value = text.partition("=")

@@ -41,7 +41,7 @@ def reaction(
     from cmkd_ros.policy.modules import load_policy_module
 
     faults: list[str] = []
-    first, end = evaluate._seeds(seeds, faults)
+    first, end = evaluate.seeds_of(seeds, faults)
     names = controllers.replace(",", " ").split()
     there = judged.names()
     faults += [f"{name!r}: there is {', '.join(there)}" for name in names if name not in there]
@@ -49,7 +49,7 @@ def reaction(
     faults += [f"{policy_module}: no such file"] if policy_module and not Path(policy_module).exists() else []
     if faults:
         raise ConfigurationError("cmkd reaction", faults)
-    settings = study.Settings(options=evaluate._options(option or []))
+    settings = study.Settings(options=evaluate.options_of(option or []))
     execute.check_options(settings)
     farm = execute.site_of(settings, site)
     found = judged.trouble(farm, study.site_name(site), split, range(first, end), season)
