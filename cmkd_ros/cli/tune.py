@@ -47,7 +47,7 @@ def tune(
     from cmkd_ros.site import load_site
 
     named = load_site(site)
-    billed = "own_day_ahead" if market else tariffs.OWN.get(named.name, "own")
+    billed = "own_day_ahead" if market else tariffs.own(named)
     farm, day_ahead = tariffs.mechanism(named, billed), tariffs.MECHANISMS[billed].day_ahead
     values = Values(lettuce_eur_per_kg=lettuce) if lettuce else Values()
     worlds = [tuned.synthetic_worlds(farm, farm.name, values, day_ahead=day_ahead)]

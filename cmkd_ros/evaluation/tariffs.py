@@ -255,8 +255,11 @@ MECHANISMS = {
     "export_cap": Mechanism("time of use; no export at all", False, _no_export),
     "ramp_limit": Mechanism(f"time of use; power at the connection ramps {RAMP_PERCENT_PER_MIN:g} %/min", False, _ramp),
 }
-# How each shipped site is billed when a study does not say otherwise.
-OWN = {"demo": "own", "small": "own_day_ahead", "large": "own", "daylit": "own"}
+
+
+def own(site: Site) -> str:
+    """How a site is billed when a study does not say otherwise: one of `MECHANISMS`."""
+    return "own_day_ahead" if site.tariff.day_ahead else "own"
 
 
 def _by_day(

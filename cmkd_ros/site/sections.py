@@ -192,6 +192,9 @@ class SafeProgramme(Section):
 class Tariff(Section):
     """Prices, where no day-ahead file gives them. Hours are local time."""
 
+    day_ahead: bool = quantity(
+        False, description="imports cost the day-ahead market's price, which a price file gives; rules take to it"
+    )
     import_price_eur_per_kwh: float = quantity(0.24, description="outside the peak", unit="EUR/kWh", low=-5, high=10)
     peak_price_eur_per_kwh: float = quantity(0.36, description="in peak hours", unit="EUR/kWh", low=-5, high=10)
     peak_hours: list[int] = quantity([7, 8, 9, 17, 18, 19, 20], description="local hours at the peak price, 0..23")

@@ -143,6 +143,6 @@ def test_each_mechanism_stands_alone(site):
 
 
 def test_every_shipped_site_says_how_it_is_billed():
-    for name, billed in tariffs.OWN.items():
-        tariffs.mechanism(load_site(name), billed)
-    assert tariffs.MECHANISMS[tariffs.OWN["small"]].day_ahead and load_site("small").grid.export_limit_kw == 0.0
+    billed = {name: tariffs.own(load_site(name)) for name in ("demo", "small", "large", "daylit")}
+    assert billed == {"demo": "own", "small": "own_day_ahead", "large": "own", "daylit": "own"}
+    assert tariffs.MECHANISMS[billed["small"]].day_ahead and load_site("small").grid.export_limit_kw == 0.0

@@ -11,6 +11,7 @@ from cmkd_ros.contract.samples import NANOSECONDS, AudioChunk, Frame, Telemetry
 from cmkd_ros.fusion.options import Options
 from cmkd_ros.policy import memory
 from cmkd_ros.policy.mind import Mind
+from cmkd_ros.policy.rules import settings_for
 from cmkd_ros.site import load_site
 
 SITE = load_site("demo")
@@ -170,3 +171,10 @@ def test_a_memory_never_runs_code(tmp_path):
     )
     with pytest.raises(SampleError):
         memory.load(path)
+
+
+def test_a_farm_that_pays_the_markets_price_has_the_rules_for_it():
+    market = dataclasses.replace(SITE, tariff=dataclasses.replace(SITE.tariff, day_ahead=True))
+    usual, dealing = (Mind(site, Options(), policy="rules").decider for site in (SITE, market))
+    assert dealing.policies["rules"].settings == settings_for(market, market=True)
+    assert usual.policies["rules"].settings == settings_for(SITE) != dealing.policies["rules"].settings

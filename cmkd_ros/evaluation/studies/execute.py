@@ -174,8 +174,9 @@ def _worlds(
     files: tuple[str, str],
 ) -> Batch:
     name = site_name(path)
-    mechanism = tariff or tariffs.OWN.get(name, "own")
-    site = tariffs.mechanism(_site(path, changes), mechanism)
+    farm = _site(path, changes)
+    mechanism = tariff or tariffs.own(farm)
+    site = tariffs.mechanism(farm, mechanism)
     day_ahead = tariffs.MECHANISMS[mechanism].day_ahead
     made = functools.partial(synthetic, day_ahead=day_ahead)
     if any(files):
