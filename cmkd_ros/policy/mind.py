@@ -55,7 +55,10 @@ class Mind:
             if model or policy not in ("", RULES):
                 raise ModelError(f"no student: {error}") from error
             self.no_student = f"no student: {error}"
-        policies: list[Policy] = [Rules(site, settings_for(site, market=site.tariff.day_ahead)), *([student] if student else [])]
+        policies: list[Policy] = [
+            Rules(site, settings_for(site, market=site.tariff.day_ahead)),
+            *([student] if student else []),
+        ]
         if policy_module:
             policies.append(load_policy_module(policy_module, site))
         self.decider = Decider(site, policies)
