@@ -38,6 +38,7 @@ def reaction(
     from cmkd_ros.evaluation import reaction as judged
     from cmkd_ros.evaluation.scenario import SEASONS
     from cmkd_ros.evaluation.studies import execute, study, versions
+    from cmkd_ros.evaluation.studies.workers import stdout_kept_clean
     from cmkd_ros.policy.modules import load_policy_module
 
     faults: list[str] = []
@@ -52,12 +53,13 @@ def reaction(
     settings = study.Settings(options=evaluate.options_of(option or []))
     execute.check_options(settings)
     farm = execute.site_of(settings, site)
-    found = judged.trouble(farm, study.site_name(site), split, range(first, end), season)
-    rows = [judged.reaction(found, judged.controller("rules", found), calm=True).row() | {"trouble": False}]
-    policies = [judged.controller(name, found) for name in names]
-    if policy_module:
-        policies.append(ears.hearing(found.batch, load_policy_module(policy_module, farm)))
-    rows += [judged.reaction(found, policy).row() | {"trouble": True} for policy in policies]
+    with stdout_kept_clean():
+        found = judged.trouble(farm, study.site_name(site), split, range(first, end), season)
+        rows = [judged.reaction(found, judged.controller("rules", found), calm=True).row() | {"trouble": False}]
+        policies = [judged.controller(name, found) for name in names]
+        if policy_module:
+            policies.append(ears.hearing(found.batch, load_policy_module(policy_module, farm)))
+        rows += [judged.reaction(found, policy).row() | {"trouble": True} for policy in policies]
     world = {
         "version": versions.WORLD,
         "site": farm.name,

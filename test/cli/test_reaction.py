@@ -2,6 +2,8 @@
 """`cmkd reaction`: its JSON, its table, a policy of one's own, and what it says to a wrong name."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -42,6 +44,14 @@ def test_json_has_who_reacted_and_a_module_of_ones_own_hears(tmp_path):
     ]
     assert [row["reacted"] for row in found["rows"][:3]] == [0, 0, 1]
     assert found["world"]["seeds"] == [0, 1] and found["world"]["pump_speed_percent"] > 50.0
+
+
+def test_a_solver_that_introduces_itself_does_not_get_into_the_json():
+    pytest.importorskip("highspy")
+    command = [sys.executable, "-c", "from cmkd_ros.cli.cmkd import main; main()", "reaction", "--json"]
+    options = ["--controllers", "mpc", "--seeds", "0:1", "--split", "train"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=True, timeout=120)
+    assert [row["controller"] for row in json.loads(done.stdout)["rows"]] == ["rules", "mpc"]
 
 
 def test_wrong_names_are_told():
