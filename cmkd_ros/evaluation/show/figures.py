@@ -123,7 +123,7 @@ def costs(
         f"Where the money goes: {site}", "", (0.35 + 0.3 * len(order),) * len(seasons), columns=2
     )
     axes = np.asarray(axes).reshape(-1, 2)
-    figure.subplots_adjust(wspace=0.2)
+    figure.subplots_adjust(wspace=0.2, left=1.0 / figure.get_figwidth())  # room for names
     mine = [row for row in rows if row["site"] == site and row["lettuce_eur_per_kg"] == price and not row.get("base")]
     mine = [row for row in mine if row.get("energy_eur") is not None]  # the bound has no terms
     for (whole, change), season in zip(axes, seasons):
