@@ -103,10 +103,10 @@ def evaluate(
         Extent(
             seeds or extent.seeds, seasons or extent.seasons, hours or extent.hours, lettuce or extent.lettuce, period
         ),
-        _words(controllers),
+        words_of(controllers),
         site or ["demo"],
         split,
-        _words(tariff),
+        words_of(tariff),
         option or [],
         {"weather": weather, "prices": prices, "policy_module": policy_module},
         causes,
@@ -196,7 +196,7 @@ def plan_of(
 
     faults: list[str] = []
     first, end = seeds_of(extent.seeds, faults)
-    wanted = _words(extent.seasons)
+    wanted = words_of(extent.seasons)
     faults += [f"season {name!r} is unknown; there is {', '.join(SEASONS)}" for name in wanted if name not in SEASONS]
     lettuce = _numbers(extent.lettuce, "--lettuce", faults)
     faults += [
@@ -309,13 +309,14 @@ def _report(found: dict[str, Any], summary: Any, farms: dict[str, Any], out: Pat
     return True
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """Names with commas or blanks between."""
     return [word for word in text.replace(",", " ").split() if word]
 
 
 def _numbers(text: str, name: str, faults: list[str]) -> list[float]:
     try:
-        return [float(word) for word in _words(text)]
+        return [float(word) for word in words_of(text)]
     except ValueError:
         faults.append(f"{name} {text!r}: needs numbers with commas between")
         return []

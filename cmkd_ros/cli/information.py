@@ -40,8 +40,8 @@ def information(
     names = [study.TUNED, study.ALL, *study.WITHOUT, *([study.BEST] if best else [])]
     extent = evaluate.Extent(seeds, seasons, hours, "1")
     none = {"weather": "", "prices": "", "policy_module": ""}
-    billed = mechanisms.replace(",", " ").split() or list(study.MECHANISMS)
-    others = {"": study.OTHER_SITES, "none": ()}.get(sites, sites.replace(",", " ").split())
+    billed = evaluate.words_of(mechanisms) or list(study.MECHANISMS)
+    others = {"": study.OTHER_SITES, "none": ()}.get(sites, evaluate.words_of(sites))
     plans = [evaluate.plan_of(extent, names, ["demo"], "test", billed, [], none, "none", False, False, reuse, out)]
     if others:
         plans.append(

@@ -43,7 +43,7 @@ def reaction(
 
     faults: list[str] = []
     first, end = evaluate.seeds_of(seeds, faults)
-    names = controllers.replace(",", " ").split()
+    names = evaluate.words_of(controllers)
     there = judged.names()
     faults += [f"{name!r}: there is {', '.join(there)}" for name in names if name not in there]
     faults += [f"season {season!r} is unknown; there is {', '.join(SEASONS)}"] if season not in SEASONS else []
